@@ -1,0 +1,79 @@
+"""Losses of WGAN-GP training, as pure functions of scores and images.
+
+Scores are what a critic returns: unbounded, higher for what it takes for real; any shape with N
+first. Shape letters: N images, C channels, H W pixels.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def wgan_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Mean score of fake minus that of real images (arXiv 1704.00028, equation 3, first two terms).
+
+    Args:
+        real: scores of real images.
+        fake: scores of generated images; their number may differ.
+
+    Returns:
+        A scalar; its negative estimates the Wasserstein distance.
+    """
+    return fake.mean() - real.mean()
+
+
+def wgan_generator_loss(fake: Tensor) -> Tensor:
+    """Negative mean score of generated images, a scalar (arXiv 1704.00028, algorithm 1)."""
+    return -fake.mean()
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    mix: Tensor,
+    *,
+    weight: float = 10.0,
+    target: float = 1.0,
+) -> Tensor:
+    """Penalise gradient norms other than ``target`` between real and generated images.
+
+    weight * mean(((norm - target) / target)**2), where the norm is that of the gradient of an
+    image's score at mix * real + (1 - mix) * fake (arXiv 1704.00028, equation 3; a target other
+    than 1 as in 1710.10196, appendix B). The gradient is that of all scores' sum: it equals the
+    image's own only as far as the critic does not look across the batch. ``fake`` is detached.
+
+    Args:
+        critic: maps (N, C, H, W) to scores.
+        real: (N, C, H, W).
+        fake: (N, C, H, W).
+        mix: (N,), one share of the real image each, drawn from U[0, 1).
+
+    Returns:
+        A scalar to be differentiated by the critic's parameters.
+    """
+    share = mix.view(-1, *[1] * (real.ndim - 1))
+    between = torch.lerp(fake.detach(), real.detach(), share).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    # Unlike sqrt(sum of squares), this norm has a gradient (zero) where it is zero itself.
+    norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    return weight * ((norm - target) / target).square().mean()
+
+
+def drift_penalty(real: Tensor, fake: Tensor | None = None, *, weight: float = 0.001) -> Tensor:
+    """Keep scores near zero, where the Wasserstein loss alone would let them wander.
+
+    Args:
+        real: scores of real images.
+        fake: where given, the mean over real and fake scores, as MMagic has it:
+            weight / 2 * (mean(real**2) + mean(fake**2)).
+        weight: of the mean squared score.
+
+    Returns:
+        A scalar; without ``fake``, weight * mean(real**2) (1710.10196, appendix A.1).
+    """
+    mean_square = real.square().mean()
+    if fake is not None:
+        mean_square = (mean_square + fake.square().mean()) / 2
+    return weight * mean_square

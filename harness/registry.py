@@ -1,0 +1,39 @@
+"""mmengine registries under the scope ``harness``, with MMagic's type names.
+
+``register_all()`` imports every module that registers something, so that another mmengine project
+with ``default_scope='harness'`` builds these types from its configs.
+"""
+
+import importlib
+
+from harness import compat  # noqa: F401  (mmengine must be imported through it)
+
+# isort: split
+from mmengine import registry as mmengine_registry
+from mmengine.registry import Registry
+
+_MODULES = [
+    "harness.networks.pggan",
+    "harness.gans.growing",
+    "harness.hooks",
+    "harness.engine.loops",
+    "harness.engine.schedulers",
+]
+
+
+def _child(name: str, parent: Registry) -> Registry:
+    return Registry(name, parent=parent, scope="harness", locations=_MODULES)
+
+
+HOOKS = _child("hook", mmengine_registry.HOOKS)
+MODELS = _child("model", mmengine_registry.MODELS)
+LOOPS = _child("loop", mmengine_registry.LOOPS)
+DATASETS = _child("dataset", mmengine_registry.DATASETS)
+DATA_SAMPLERS = _child("data sampler", mmengine_registry.DATA_SAMPLERS)
+PARAM_SCHEDULERS = _child("parameter scheduler", mmengine_registry.PARAM_SCHEDULERS)
+
+
+def register_all() -> None:
+    """Register every hook, model, loop and scheduler of this harness."""
+    for module in _MODULES:
+        importlib.import_module(module)

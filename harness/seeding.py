@@ -1,0 +1,28 @@
+"""Every random draw is a function of (seed, purpose, images shown).
+
+Nothing but counters has to be kept for a resume to be exact, and drawing for one purpose
+(samples, evaluation) never moves the stream of another (training).
+"""
+
+import hashlib
+
+import torch
+
+
+def derive_seed(seed: int, purpose: str, images: int = 0) -> int:
+    """Hash the three coordinates of a draw to a seed in [0, 2**63).
+
+    Args:
+        seed: the run's seed.
+        purpose: a fixed word, such as "data order"; different words give independent streams.
+        images: training images shown before this draw.
+    """
+    digest = hashlib.sha256(f"{seed}\x1f{purpose}\x1f{images}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generator(
+    seed: int, purpose: str, images: int = 0, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """Return a fresh generator on ``device`` for one purpose at one point of training."""
+    return torch.Generator(device).manual_seed(derive_seed(seed, purpose, images))

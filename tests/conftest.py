@@ -1,0 +1,64 @@
+"""Shared by all tests: one thread, and a small real Runner."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import Numbers, TinyModel
+from torch.utils.data import DataLoader
+
+from harness import compat  # noqa: F401  (before anything of mmengine)
+
+# isort: split
+from mmengine.dataset import InfiniteSampler
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+
+from harness.engine.runner import QuietRunner
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+RunnerMaker = Callable[..., Runner]
+
+
+@pytest.fixture
+def make_runner(tmp_path: Path) -> RunnerMaker:
+    """Return a function that makes a real iteration-based Runner of a tiny model."""
+    made: list[Runner] = []
+
+    def make(
+        hooks: Sequence[Hook] = (),
+        iterations: int = 8,
+        model: BaseModel | None = None,
+        **settings: Any,
+    ) -> Runner:
+        torch.manual_seed(0)
+        model = model or TinyModel()
+        arguments: dict[str, Any] = {
+            "train_dataloader": DataLoader(
+                data := Numbers(), batch_size=4, sampler=InfiniteSampler(data, shuffle=False)
+            ),
+            "train_cfg": {"by_epoch": False, "max_iters": iterations},
+            "optim_wrapper": OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1)),
+            "default_hooks": {"logger": None, "checkpoint": None},
+            "default_scope": "harness",
+            "experiment_name": f"{tmp_path.name}-{len(made)}",
+        }
+        runner = QuietRunner(
+            model=model,
+            work_dir=str(tmp_path / f"work-{len(made)}"),
+            custom_hooks=list(hooks),
+            **(arguments | settings),
+        )
+        made.append(runner)
+        return runner
+
+    return make
