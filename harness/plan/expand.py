@@ -1,0 +1,102 @@
+"""Which runs answer a question: factor levels times seeds; observers ride along."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from harness.plan.arms import Arm, arms
+from harness.spec.identity import digest
+from harness.spec.load import apply_override, validated
+from harness.spec.schema import ReduceLR, Spec
+
+ONLY_LEVEL = "-"
+"""Level of a run whose spec has no factors."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    Args:
+        level: the factors' levels, ``reduce_lr=fid``, or ``-``.
+        seed: the run's seed.
+        spec: what is trained, with the levels applied and no factors left.
+        reduce_lr: the rule of this level, if it has one.
+    """
+
+    level: str
+    seed: int
+    spec: Spec
+    reduce_lr: ReduceLR | None = None
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides the run's numbers, as it is written into its folder."""
+        spec = self.spec.model_dump(mode="json", exclude={"question", "factors", "tiers", "seeds"})
+        rule = None if self.reduce_lr is None else self.reduce_lr.model_dump(mode="json")
+        return {"level": self.level, "seed": self.seed, "reduce_lr": rule, **spec}
+
+    @property
+    def name(self) -> str:
+        """Folder of the run: level, seed, and the digest of its settings."""
+        level = "" if self.level == ONLY_LEVEL else f"{self.level}-"
+        return f"{level}seed{self.seed}-{digest(self.settings)}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a question at one tier."""
+
+    experiment: str
+    tier: str
+    spec: Spec
+    runs: tuple[Run, ...]
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """What is evaluated in every run."""
+        return arms(self.spec)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The factors' levels in the spec's order."""
+        return tuple(dict.fromkeys(run.level for run in self.runs))
+
+    def settings(self) -> dict[str, Any]:
+        """Return the resolved question, as it is written beside its runs and results."""
+        spec = self.spec.model_dump(mode="json", exclude={"tiers"})
+        return {"experiment": self.experiment, "tier": self.tier, **spec}
+
+
+def expand(experiment: str, tier: str, spec: Spec) -> Plan:
+    """Return the plan of a spec whose tier and overrides have been applied."""
+    runs = tuple(
+        Run(level, seed, levelled, rule)
+        for level, levelled, rule in _levels(spec)
+        for seed in spec.seeds
+    )
+    return Plan(experiment, tier, spec, runs)
+
+
+def from_settings(settings: Mapping[str, Any]) -> Plan:
+    """Return the plan that ``Plan.settings`` wrote."""
+    rest = {key: value for key, value in settings.items() if key not in {"experiment", "tier"}}
+    return expand(settings["experiment"], settings["tier"], validated(rest, "spec.yaml"))
+
+
+def _levels(spec: Spec) -> Iterator[tuple[str, Spec, ReduceLR | None]]:
+    base = spec.model_dump(exclude={"factors", "tiers"})
+    for choice in itertools.product(*(levels.items() for levels in spec.factors.values())):
+        rule = None
+        content = dict(base)
+        for path, (_, value) in zip(spec.factors, choice, strict=True):
+            if path == "reduce_lr":
+                rule = None if value is None else ReduceLR.model_validate(value)
+            else:
+                content = apply_override(content, path, value)
+        label = ",".join(
+            f"{path}={name}" for path, (name, _) in zip(spec.factors, choice, strict=True)
+        )
+        yield label or ONLY_LEVEL, Spec.model_validate(content), rule

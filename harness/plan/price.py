@@ -1,0 +1,152 @@
+"""What a plan will cost: minutes and disk, from the networks' arithmetic and measured rates.
+
+A PGGAN's multiply-adds are counted layer by layer (arXiv 1710.10196, table 2). A device is two
+numbers: how fast it multiplies, and what a training step costs whatever its size. Where an
+earlier report of the same question stands in results/, its measured seconds take their place.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from harness.plan.expand import Plan
+from harness.spec.schema import PGGAN, Spec
+
+_GENERATOR_PASSES = 4.0
+"""Generator passes' worth of work in a step: one to feed the critic; forward and backward."""
+_CRITIC_PASSES = 15.0
+"""Critic passes' worth of work: real and fake with gradients (6), penalty with its double
+backward (7), and the generator's pass through a frozen critic (2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """A device's speed.
+
+    Args:
+        gmacs_per_sec: thousand million multiply-adds a second in training, all threads of a run.
+        step_sec: seconds of a training step that do not depend on its size.
+        extract_images_per_sec: images a second through generator and extractor.
+        start_sec: seconds until a run's first step.
+        measured: whether these were measured with this harness.
+    """
+
+    gmacs_per_sec: float
+    step_sec: float
+    extract_images_per_sec: float
+    start_sec: float
+    measured: bool
+
+
+RATES = {
+    "cpu": Rates(20.0, 0.012, 4000.0, 1.5, True),
+    # From published peak rates and launch counts, not measured with this harness.
+    "cuda": Rates(10000.0, 0.015, 3000.0, 8.0, False),
+}
+_GIB_PER_PARAMETER = 4 / 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Predicted cost of a plan.
+
+    Args:
+        minutes: wall time of all runs, ``jobs`` at a time.
+        run_sec: seconds of each run, in the plan's order.
+        disk_gib: what the runs leave on disk.
+        source: where the rates come from.
+    """
+
+    minutes: float
+    run_sec: tuple[float, ...]
+    disk_gib: float
+    source: str
+
+
+def price(plan: Plan, device: str, jobs: int, earlier: Path | None = None) -> Price:
+    """Predict a plan's cost.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        jobs: runs that train side by side.
+        earlier: a results folder of the same question, if there is one.
+    """
+    rates = RATES[device]
+    run_sec = tuple(_run_sec(run.spec, rates) for run in plan.runs)
+    source = f"{device}'s measured rates" if rates.measured else f"{device}'s rates, not measured"
+    measured = None if earlier is None else _measured_run_sec(earlier)
+    if measured is not None and earlier is not None:
+        factor = measured / (sum(run_sec) / len(run_sec))
+        run_sec = tuple(sec * factor for sec in run_sec)
+        source = f"the runs reported in {earlier}"
+    minutes = _makespan(run_sec, jobs) / 60
+    disk = sum(_disk_gib(run.spec) for run in plan.runs)
+    return Price(minutes, run_sec, disk, source)
+
+
+def training_cost(spec: Spec, images_shown: int) -> float:
+    """Return the share of a run's training work, in [0, 1], done after ``images_shown``."""
+    rates = RATES["cpu"]
+    return _train_sec(spec, rates, images_shown) / _train_sec(spec, rates, spec.total_images)
+
+
+def macs_per_image(model: PGGAN, scale: int) -> tuple[float, float]:
+    """Return the multiply-adds of one image through (generator, critic) at a scale."""
+    widths = [_width(model, level) for level in range(scale.bit_length() - 2)]
+    top = widths[-1] * scale**2 * 3.0
+    total = 9.0 * widths[0] ** 2 * 16
+    for level in range(1, len(widths)):
+        pixels = 4.0 ** (level + 2)
+        total += 9 * pixels * widths[level] * (widths[level] + widths[level - 1])
+    ends = 16.0 * widths[0]
+    return total + top + ends * model.noise_size, total + top + ends * widths[0]
+
+
+def _width(model: PGGAN, level: int) -> int:
+    return min(model.base_channels // 2 ** (level + 1), model.max_channels)
+
+
+def _train_sec(spec: Spec, rates: Rates, images_shown: int) -> float:
+    sec = 0.0
+    for scale, images, iterations in spec.growth.segments(images_shown):
+        generator, critic = macs_per_image(spec.model, scale)
+        work = (_GENERATOR_PASSES * generator + _CRITIC_PASSES * critic) / 1e9
+        sec += images * work / rates.gmacs_per_sec + iterations * rates.step_sec
+    return sec
+
+
+def _run_sec(spec: Spec, rates: Rates) -> float:
+    evaluations = spec.train.kimg / spec.evaluate.every_kimg
+    arms = 1 + len(spec.observers.ema)
+    drawn = evaluations * arms * spec.evaluate.fake_images
+    training = _train_sec(spec, rates, spec.total_images)
+    return rates.start_sec + training + drawn / rates.extract_images_per_sec
+
+
+def _makespan(seconds: Sequence[float], jobs: int) -> float:
+    """Return when the last run ends if each free place takes the next run."""
+    free = [0.0] * jobs
+    for sec in seconds:
+        place = free.index(min(free))
+        free[place] += sec
+    return max(free)
+
+
+def _disk_gib(spec: Spec) -> float:
+    model = spec.model
+    widths = [_width(model, level) for level in range(model.out_scale.bit_length() - 2)]
+    pairs = pairwise(widths)
+    blocks = 9 * widths[0] ** 2 + sum(9 * new * (new + old) for old, new in pairs)
+    network = blocks + 16 * widths[0] * (model.noise_size + widths[0])
+    return (2 + len(spec.observers.ema)) * network * _GIB_PER_PARAMETER
+
+
+def _measured_run_sec(results: Path) -> float | None:
+    try:
+        with (results / "timing.csv").open() as file:
+            runs = [float(row["run_sec"]) for row in csv.DictReader(file)]
+    except (OSError, KeyError, ValueError):
+        return None
+    return sum(runs) / len(runs) if runs else None

@@ -1,0 +1,112 @@
+"""What a run ran on: enough to say whether two runs should agree to the bit."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_LIBRARIES = ("torch", "torchvision", "mmengine", "numpy", "scipy", "torch-fidelity")
+_KIND = ("cpu", "isa", "device", "threads", "arithmetic", "python", "libraries")
+"""Fields that decide the bits of a run."""
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def describe(device: str, device_name: str, threads: int) -> dict[str, Any]:
+    """Return the machine as a JSON object.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        device_name: the accelerator's name and driver, empty for a CPU.
+        threads: threads that a run computes with.
+    """
+    return {
+        "cpu": _cpu_info("model name"),
+        "isa": _vector_extensions(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(_memory_gib(), 1),
+        "device": device if not device_name else f"{device}: {device_name}",
+        "threads": threads,
+        "arithmetic": "float32",
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "source": source_state(),
+    }
+
+
+def kind(machine: Mapping[str, Any]) -> str:
+    """Return a short digest of what decides a run's bits, the same for machines of one kind."""
+    content = json.dumps({name: machine.get(name) for name in _KIND}, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def slug(machine: Mapping[str, Any]) -> str:
+    """Return a folder name for a machine: its processor or accelerator, and the cores."""
+    cpu = machine["device"] == "cpu"
+    name = f"{machine['cpu']} x{machine['cores']}" if cpu else machine["device"]
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def source_state() -> dict[str, Any]:
+    """Return the harness's version, commit, whether it was clean, and its source's digest."""
+    git = _git("rev-parse", "HEAD")
+    state: dict[str, Any] = {"version": _version("gan-harness"), "digest": source_digest()}
+    if git is not None:
+        state |= {"commit": git, "clean": not _git("status", "--porcelain", "--", str(PACKAGE))}
+    return state
+
+
+def source_digest() -> str:
+    """Return a digest of every source file that a run executes."""
+    total = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.relative_to(PACKAGE).parts[0] not in {"report", "bench", "cli.py"}:
+            total.update(path.relative_to(PACKAGE).as_posix().encode())
+            total.update(path.read_bytes())
+    return total.hexdigest()[:12]
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=PACKAGE, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu_info(field: str) -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() if field == "model name" else ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
+
+
+def _vector_extensions() -> str:
+    # Libraries choose their kernels by these, and with them the order of additions.
+    known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
+    flags = set((_cpu_info("flags") or _cpu_info("Features")).split())
+    return " ".join(name for name in known if name in flags)
+
+
+def _memory_gib() -> float:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (ValueError, OSError):
+        return 0.0

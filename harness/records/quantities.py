@@ -1,0 +1,60 @@
+"""What each recorded quantity means: unit, valid range, and which direction is better.
+
+A unit belongs to a quantity's name, in this one table. A metric's name states its protocol in
+brackets (``fid[digits-cnn]``); the part before the bracket is looked up here.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.errors import RecordsError
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """Unit, closed valid range and better direction of one quantity."""
+
+    unit: str
+    low: float
+    high: float
+    better: Literal["lower", "higher", "neither"]
+    title: str
+
+
+_INF = float("inf")
+
+QUANTITIES = {
+    "fid": Quantity("", -1e-6, _INF, "lower", "FID"),
+    "is": Quantity("", 1.0 - 1e-6, _INF, "higher", "IS"),
+    "kid": Quantity("", -_INF, _INF, "lower", "KID"),
+    "swd": Quantity("1e-3", 0.0, _INF, "lower", "SWD"),
+    "ms_ssim": Quantity("", 0.0, 1.0, "neither", "MS-SSIM"),
+    "loss/d": Quantity("", -_INF, _INF, "neither", "critic loss"),
+    "loss/g": Quantity("", -_INF, _INF, "neither", "generator loss"),
+    "loss/penalty": Quantity("", 0.0, _INF, "neither", "gradient penalty"),
+    "train/lr": Quantity("", 0.0, _INF, "neither", "learning rate"),
+    "train/scale_px": Quantity("px", 1, _INF, "neither", "resolution"),
+    "train/transition_weight": Quantity("", 0.0, 1.0, "neither", "fade-in weight"),
+    "reduce_lr/value": Quantity("", -_INF, _INF, "neither", "watched metric"),
+    "reduce_lr/best": Quantity("", -_INF, _INF, "neither", "best value so far"),
+    "reduce_lr/bad_count": Quantity("", 0, _INF, "neither", "evaluations without improvement"),
+    "reduce_lr/old_lr": Quantity("", 0.0, _INF, "neither", "learning rate before"),
+    "reduce_lr/new_lr": Quantity("", 0.0, _INF, "neither", "learning rate after"),
+    "time/train_sec": Quantity("s", 0.0, _INF, "lower", "training"),
+    "time/eval_sec": Quantity("s", 0.0, _INF, "lower", "evaluation"),
+    "time/overhead_sec": Quantity("s", 0.0, _INF, "lower", "overhead"),
+    "memory/peak_rss_gib": Quantity("GiB", 0.0, _INF, "lower", "peak memory"),
+    "memory/peak_gpu_gib": Quantity("GiB", 0.0, _INF, "lower", "peak GPU memory"),
+}
+
+
+def lookup(name: str) -> Quantity:
+    """Return what ``name`` means, its protocol in brackets left aside.
+
+    Raises:
+        RecordsError: if no such quantity is known.
+    """
+    quantity = QUANTITIES.get(name.partition("[")[0])
+    if quantity is None:
+        raise RecordsError(f"{name}: not a known quantity; known: {', '.join(QUANTITIES)}")
+    return quantity

@@ -1,0 +1,159 @@
+"""A run's folder: written atomically, versioned, readable without this package.
+
+::
+
+    spec.yaml       the run's complete, resolved spec, written before the first step
+    machine.json    what it ran on, with versions and the source's state
+    rows.jsonl      a header line {"format": 1}, then one measured number a line, only appended
+    outcome.json    finished | diverged | failed | interrupted, with the reason
+    samples/        pictures          weights.safetensors   the trained networks and shadows
+    log.txt         what was printed
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+
+from harness.errors import OutputError, RecordsError
+from harness.records.types import FORMAT, Outcome, Row, Status
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a whole file or nothing: temporary file, fsync, rename.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror}): choose another folder with --runs or "
+            "--results, or make it writable"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object with its format's version, atomically."""
+    write_atomically(path, json.dumps({"format": FORMAT, **value}, indent=1) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object of this format or an older one.
+
+    Raises:
+        RecordsError: if it is missing, torn, or of a newer format.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except OSError as error:
+        raise RecordsError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise RecordsError(f"{path}: is not JSON: was it cut off?") from None
+    if not isinstance(value, dict):
+        raise RecordsError(f"{path}: holds no JSON object")
+    check_format(path, value.get("format"))
+    return value
+
+
+def check_format(path: Path, version: object) -> None:
+    """Refuse what a newer harness wrote.
+
+    Raises:
+        RecordsError: if ``version`` is not a format that this harness reads.
+    """
+    if not isinstance(version, int) or not 1 <= version <= FORMAT:
+        raise RecordsError(
+            f"{path}: format {version!r} is not one this harness reads (1 to {FORMAT}): "
+            "update gan-harness, or write to another folder"
+        )
+
+
+class RunFolder:
+    """The records of one run, for writing while it runs and for reading afterwards."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows_file = path / "rows.jsonl"
+        self._rows: TextIO | None = None
+
+    def begin(self, spec: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
+        """Open a run: its spec and machine are on disk before the first step.
+
+        Rows of an earlier, unfinished attempt are kept beside, numbered.
+        """
+        if self.rows_file.exists():
+            attempts = len(list(self.path.glob("rows.attempt-*.jsonl")))
+            self.rows_file.rename(self.path / f"rows.attempt-{attempts + 1}.jsonl")
+        (self.path / "outcome.json").unlink(missing_ok=True)
+        write_atomically(self.path / "spec.yaml", dump_yaml(spec))
+        write_json(self.path / "machine.json", machine)
+        write_atomically(self.rows_file, json.dumps({"format": FORMAT}) + "\n")
+
+    def append(self, rows: Iterable[Row]) -> None:
+        """Append rows; each call reaches the disk before it returns."""
+        if self._rows is None:
+            self._rows = self.rows_file.open("a")
+        self._rows.write("".join(json.dumps(row.as_dict()) + "\n" for row in rows))
+        self._rows.flush()
+        os.fsync(self._rows.fileno())
+
+    def end(self, outcome: Outcome) -> None:
+        """Write how the run ended."""
+        if self._rows is not None:
+            self._rows.close()
+            self._rows = None
+        write_json(
+            self.path / "outcome.json",
+            {
+                "status": outcome.status.value,
+                "reason": outcome.reason,
+                "iteration": outcome.iteration,
+                "sec": outcome.sec,
+            },
+        )
+
+    def outcome(self) -> Outcome | None:
+        """Return how the run ended, or None while it has not."""
+        path = self.path / "outcome.json"
+        if not path.exists():
+            return None
+        value = read_json(path)
+        return Outcome(Status(value["status"]), value["reason"], value["iteration"], value["sec"])
+
+    def rows(self) -> list[Row]:
+        """Return all whole rows; a last line cut off by a crash is left out."""
+        return list(self._read())
+
+    def _read(self) -> Iterator[Row]:
+        if not self.rows_file.exists():
+            return
+        lines = self.rows_file.read_text().splitlines(keepends=True)
+        for number, line in enumerate(lines, 1):
+            if not line.endswith("\n"):
+                return
+            try:
+                value = json.loads(line)
+                if number == 1:
+                    check_format(self.rows_file, value.get("format"))
+                else:
+                    yield Row(**value)
+            except (ValueError, TypeError, AttributeError):
+                raise RecordsError(f"{self.rows_file}:{number}: is not a row") from None
+
+
+def dump_yaml(value: Mapping[str, Any]) -> str:
+    """Return YAML in the given order, readable and without aliases."""
+    return yaml.safe_dump(dict(value), sort_keys=False, width=100, allow_unicode=True)

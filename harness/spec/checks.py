@@ -1,0 +1,179 @@
+"""Checks that span several fields of a spec, each worded as a problem at a dotted path."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.spec.schema import Ema, ReduceLR, Spec
+from harness.spec.vocabulary import (
+    EXTRACTED_METRICS,
+    HOOKS,
+    HOOKS_ELSEWHERE,
+    INTERP_MODES,
+    NATIVE_RESOLUTION,
+    RAW,
+    closest,
+)
+
+Problem = tuple[tuple[Any, ...], str]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,39}")
+_RESERVED = frozenset({RAW, "real", "run"})
+
+
+def problems(spec: Spec) -> list[Problem]:
+    """Return every problem of a spec whose single fields are all right."""
+    checks = (_model, _data, _train, _evaluate, _seeds, _shadows, _factors, _hooks)
+    return [problem for check in checks for problem in check(spec)]
+
+
+def metric_names(spec: Spec) -> list[str]:
+    """Return the quantities that a spec evaluates, each with its protocol."""
+    extractor = spec.evaluate.extractor_spec.type
+    return [
+        f"{name}[{extractor}]" if name in EXTRACTED_METRICS else name
+        for name in spec.evaluate.metrics
+    ]
+
+
+def _model(spec: Spec) -> Iterator[Problem]:
+    scales = sorted(spec.model.nkimgs_per_scale)
+    expected = [2**power for power in range(2, spec.model.out_scale.bit_length())]
+    if scales != expected:
+        allowed = f"has to name every scale up to out_scale: {expected}"
+        yield ("model", "nkimgs_per_scale"), f"{scales} {allowed}"
+
+
+def _data(spec: Spec) -> Iterator[Problem]:
+    data = spec.data
+    native = NATIVE_RESOLUTION.get(data.type)
+    if native is not None and spec.model.out_scale > native:
+        at = ("model", "out_scale")
+        yield at, f"{spec.model.out_scale} is above the {native} pixels of data.type {data.type}"
+    if data.type in {"image_folder", "zip"} and data.root is None:
+        yield ("data", "root"), f"is missing: data.type {data.type} needs the images' path"
+    if data.type == "digits" and data.root is not None:
+        yield ("data", "root"), "is not used by data.type digits, which ships with scikit-learn"
+
+
+def _train(spec: Spec) -> Iterator[Problem]:
+    for name in ("batch_size", "lr_per_scale"):
+        value = getattr(spec.train, name)
+        unknown = sorted(set(value) - set(spec.growth.scales)) if isinstance(value, dict) else []
+        for scale in unknown:
+            known = ", ".join(map(str, spec.growth.scales))
+            yield ("train", name, scale), f"is not a scale of the model; scales: {known}"
+
+
+def _evaluate(spec: Spec) -> Iterator[Problem]:
+    evaluate = spec.evaluate
+    extractor = evaluate.extractor_spec
+    if extractor.type == "digits-cnn" and spec.model.out_scale != 8:
+        at = ("evaluate", "extractor")
+        yield at, f"digits-cnn reads 8x8 digits, not model.out_scale {spec.model.out_scale}"
+    if extractor.type == "digits-cnn" and extractor.weights is not None:
+        yield ("evaluate", "extractor", "weights"), "digits-cnn ships with its weights"
+    if "swd" in evaluate.metrics and spec.model.out_scale < 16:
+        yield ("evaluate", "metrics"), "swd needs model.out_scale of at least 16"
+    if "ms_ssim" in evaluate.metrics and spec.model.out_scale < 16:
+        yield ("evaluate", "metrics"), "ms_ssim needs model.out_scale of at least 16"
+    if "kid" in evaluate.metrics and evaluate.kid_subset_size > evaluate.fake_images:
+        size = evaluate.kid_subset_size
+        at = ("evaluate", "kid_subset_size")
+        yield at, f"{size} is above evaluate.fake_images {evaluate.fake_images}"
+    if evaluate.every_kimg > spec.train.kimg:
+        at = ("evaluate", "every_kimg")
+        yield at, f"{evaluate.every_kimg:g} is above train.kimg {spec.train.kimg:g}"
+
+
+def _seeds(spec: Spec) -> Iterator[Problem]:
+    if len(set(spec.seeds)) != len(spec.seeds):
+        yield ("seeds",), f"{list(spec.seeds)} names a seed twice"
+
+
+def _shadows(spec: Spec) -> Iterator[Problem]:
+    for name, ema in spec.observers.ema.items():
+        at = ("observers", "ema", name)
+        if not _NAME.fullmatch(name) or name in _RESERVED:
+            allowed = f"letters, digits, '_', '-' and '.', not {', '.join(sorted(_RESERVED))}"
+            yield at, f"is not a name for a shadow: {allowed}"
+        yield from ((at + path, text) for path, text in _interpolation(ema))
+
+
+def _interpolation(ema: Ema) -> Iterator[Problem]:
+    given = set(ema.interp_cfg.model_dump())
+    allowed = INTERP_MODES[ema.interp_mode]
+    for name in sorted(given - allowed):
+        takes = ", ".join(sorted(allowed))
+        yield ("interp_cfg", name), f"interp_mode {ema.interp_mode!r} takes {takes}"
+    if len(given & {"momentum", "decay", "half_life_kimg"}) > 1:
+        yield ("interp_cfg",), "momentum, decay and half_life_kimg are one setting: give one"
+    needed = {"ramp": "half_life_kimg", "power": "sigma_rel"}.get(ema.interp_mode)
+    if needed is not None and needed not in given:
+        yield ("interp_cfg", needed), f"is missing: interp_mode {ema.interp_mode!r} needs it"
+
+
+def _factors(spec: Spec) -> Iterator[Problem]:
+    for path, levels in spec.factors.items():
+        at = ("factors", path)
+        if path.split(".")[0] in {"observers", "ema", "evaluate", "hooks"}:
+            yield at, "does not change training: name it under observers, evaluate or hooks"
+        elif path != "reduce_lr" and not path.startswith(("train.", "model.", "data.")):
+            yield at, "is not a factor: reduce_lr, or a path that begins with train, model or data"
+        elif not levels:
+            yield at, "has no levels"
+        for name in levels:
+            if not _NAME.fullmatch(str(name)):
+                yield (*at, name), "is not a name for a level: letters, digits, '_', '-' and '.'"
+        if path == "reduce_lr":
+            for name, value in levels.items():
+                yield from (((*at, name, *sub), text) for sub, text in _rule(spec, value))
+        else:
+            yield from _settable(spec, path, levels)
+
+
+def _rule(spec: Spec, value: Any) -> Iterator[Problem]:
+    if value is None:
+        return
+    try:
+        rule = TypeAdapter(ReduceLR).validate_python(value)
+    except ValidationError as error:
+        for one in error.errors():
+            reason = one["ctx"]["error"] if one["type"] == "value_error" else one["msg"].lower()
+            yield one["loc"], f"{one['input']!r} {reason}" if one["type"] != "missing" else reason
+        return
+    metric, _, arm = rule.val_metric.rpartition("/")
+    metrics, arms = metric_names(spec), [RAW, *spec.observers.ema]
+    if metric not in metrics or arm not in arms:
+        near = closest(rule.val_metric, [f"{m}/{a}" for m in metrics for a in arms])
+        allowed = f"METRIC/ARM with METRIC of {', '.join(metrics)} and ARM of {', '.join(arms)}"
+        yield ("val_metric",), f"{rule.val_metric!r} is not {allowed}{near}"
+
+
+def _settable(spec: Spec, path: str, levels: dict[str, Any]) -> Iterator[Problem]:
+    from harness.errors import SpecError
+    from harness.spec.load import apply_override, validated
+
+    base = spec.model_dump(exclude={"factors", "tiers"})
+    for name, value in levels.items():
+        try:
+            validated(apply_override(base, path, value), str(name))
+        except SpecError as error:
+            for problem in error.problems:
+                yield ("factors", path, name), problem.partition(": ")[2]
+
+
+def _hooks(spec: Spec) -> Iterator[Problem]:
+    for index, hook in enumerate(spec.hooks):
+        at = ("hooks", index)
+        kind = hook.get("type")
+        if kind in HOOKS_ELSEWHERE:
+            yield (*at, "type"), f"{kind} is not listed here: {HOOKS_ELSEWHERE[kind]}"
+        elif kind not in HOOKS:
+            near = closest(str(kind), list(HOOKS))
+            yield (*at, "type"), f"{kind!r} is not a hook{near}; known: {', '.join(HOOKS)}"
+        else:
+            for name in sorted(set(hook) - HOOKS[kind] - {"type"}):
+                known = ", ".join(sorted(HOOKS[kind]))
+                yield (*at, name), f"is not an argument of {kind}; known: {known}"

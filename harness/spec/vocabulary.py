@@ -1,0 +1,80 @@
+"""The words of a spec: what may be named in it, and how settings of one meaning convert.
+
+Nothing here imports torch: the names are checked before anything heavy is loaded.
+"""
+
+import math
+
+METRICS = {
+    "fid": "Fréchet distance of features (arXiv 1706.08500)",
+    "is": "inception score (arXiv 1606.03498)",
+    "kid": "kernel distance of features (arXiv 1801.01401)",
+    "swd": "sliced Wasserstein distance of Laplacian patches (arXiv 1710.10196, section 5)",
+    "ms_ssim": "multi-scale structural similarity between generated images (diversity)",
+}
+EXTRACTED_METRICS = frozenset({"fid", "is", "kid"})
+"""Metrics that are measured on an extractor's features and carry its name."""
+
+EXTRACTORS = {
+    "digits-cnn": "small classifier of handwritten digits at 8x8, shipped with the harness",
+    "inception-v3-compat": "the Inception network of the FID papers; weights from the user",
+}
+NATIVE_RESOLUTION = {"digits": 8, "cifar10": 32}
+RAW = "raw"
+"""The arm that is the trained generator itself, beside its EMA shadows."""
+
+HOOKS: dict[str, frozenset[str]] = {
+    "VisualizationHook": frozenset(
+        {
+            "interval",
+            "vis_kwargs_list",
+            "fixed_input",
+            "n_samples",
+            "n_row",
+            "message_hub_vis_kwargs",
+            "save_at_test",
+            "max_save_at_test",
+            "test_vis_keys",
+            "show",
+            "wait_time",
+        }
+    ),
+}
+"""Hooks that a spec's ``hooks`` may list, with their arguments."""
+
+HOOKS_ELSEWHERE = {
+    "ExponentialMovingAverageHook": "an EMA shadow is an observer: name it under observers.ema",
+    "ReduceLRSchedulerHook": "a ReduceLR rule changes training: name it under factors.reduce_lr",
+    "IterTimerHook": "it is in every run",
+    "PGGANFetchDataHook": "it is in every progressive run",
+}
+"""Hooks of every run, or that have a heading of their own."""
+
+INTERP_MODES: dict[str, frozenset[str]] = {
+    "lerp": frozenset({"momentum", "decay", "half_life_kimg", "momentum_nontrainable"}),
+    "warmup": frozenset(
+        {"momentum", "decay", "half_life_kimg", "momentum_nontrainable", "inv_gamma", "power"}
+    ),
+    "ramp": frozenset({"half_life_kimg", "momentum_nontrainable", "rampup"}),
+    "power": frozenset({"sigma_rel", "momentum_nontrainable"}),
+    "uniform": frozenset({"momentum_nontrainable"}),
+}
+"""EMA interpolation modes with the settings each of them takes."""
+
+
+def momentum_from_half_life(half_life_kimg: float, images_per_update: int) -> float:
+    """Return the weight of the new value so that an old one halves in ``half_life_kimg``."""
+    return -math.expm1(-math.log(2) * images_per_update / (half_life_kimg * 1000))
+
+
+def half_life_kimg(momentum: float, images_per_update: int) -> float:
+    """Return after how many thousand images a weight in the average has halved."""
+    return math.log(0.5) / math.log1p(-momentum) * images_per_update / 1000
+
+
+def closest(word: str, known: "list[str]") -> str:
+    """Return ``; did you mean 'x'?`` for a near miss, else nothing."""
+    import difflib  # costs a start-up only when something is wrong
+
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
