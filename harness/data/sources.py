@@ -1,0 +1,299 @@
+"""Real image sets, read into uint8 N3HW in an order that is the same on every machine.
+
+How a file becomes RGB of 8 bits:
+
+- grey is replicated; 16-bit grey v in [0, 65535] becomes round(v / 257);
+- alpha, also a palette's, is composited over white; palettes, CMYK and bilevel are converted;
+- pixels are taken as stored: EXIF orientation is not applied, an animation gives its first frame.
+
+Files with a part of their path that starts with a dot or is ``__MACOSX`` belong to no set.
+"""
+
+import io
+import os
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+from tarfile import TarError
+from typing import Any, TypeVar
+
+import numpy as np
+from filelock import FileLock
+from PIL import Image, UnidentifiedImageError
+
+from harness.data import (
+    BrokenImageError,
+    DataSource,
+    Images,
+    Listing,
+    Pixels,
+    UnfitImageError,
+    digest,
+)
+from harness.errors import DataError
+
+__all__ = ["DataSource", "Images", "decoded", "load", "opened"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm")
+MAX_PIXELS = 2**26  # of an image that is decoded: 8192 x 8192 px
+MAX_BYTES = 2**28  # of a file or archive member that is read: 256 MiB
+CIFAR10_ROOT = Path("~/.cache/gan-harness/cifar10")
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
+_CORRUPT = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError),
+    *(struct.error, zlib.error, Image.DecompressionBombError),
+)
+_CHUNK = 32  # images decoded before they are handed on: bounds the memory
+_NAMED = 5  # offenders named in a message
+_T = TypeVar("_T")
+
+
+def load(source: DataSource) -> Images:
+    """Read a whole set into memory.
+
+    Raises:
+        DataError: images are missing, broken or of the wrong shape.
+    """
+    with opened(source) as listing:
+        kept, skipped = 0, []
+        pixels = np.empty((len(listing.names), 3, source.resolution, source.resolution), np.uint8)
+        for name, image in decoded(listing, source, lambda image: image):
+            if image is None:
+                skipped.append(name)
+            else:
+                pixels[kept] = image
+                kept += 1
+    return Images(listing.name, pixels[:kept], digest(pixels[:kept]), tuple(skipped))
+
+
+@contextmanager
+def opened(source: DataSource) -> Iterator[Listing]:
+    """List a source, whose images can be read inside the ``with``.
+
+    Raises:
+        DataError: nothing is there, or nothing that is an image.
+    """
+    root = (source.root or CIFAR10_ROOT).expanduser()
+    match source.type:
+        case "digits":
+            yield _of_array("digits", _digits()[: source.max_images])
+        case "cifar10":
+            yield _of_array("cifar10", _cifar10(root)[: source.max_images])
+        case "image_folder":
+            yield _folder(root, source.max_images)
+        case "zip":
+            with _archive(root) as archive:
+                yield _members(root, archive, source.max_images)
+
+
+def decoded(
+    listing: Listing, source: DataSource, then: Callable[[Pixels], _T]
+) -> Iterator[tuple[str, _T | None]]:
+    """Yield each name with ``then(image)``, image uint8 3HW, or with None where it was skipped.
+
+    A few threads decode, and run ``then``, one chunk of images at a time.
+
+    Raises:
+        DataError: after the last image, naming those that were refused.
+    """
+
+    def attempt(name: str) -> _T | BrokenImageError | UnfitImageError:
+        try:
+            return then(_fitted(listing.decode(listing.read(name)), source))
+        except (BrokenImageError, UnfitImageError) as problem:
+            return problem
+
+    problems: dict[type, list[str]] = {BrokenImageError: [], UnfitImageError: []}
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(listing.names), _CHUNK):
+            names = listing.names[start : start + _CHUNK]
+            with warnings.catch_warnings():  # PIL warns of bombs and of odd EXIF data
+                warnings.simplefilter("ignore")
+                results = list(pool.map(attempt, names))
+            for name, result in zip(names, results, strict=True):
+                if isinstance(result, BrokenImageError | UnfitImageError):
+                    problems[type(result)].append(f"{name!r} ({result})")
+                    if isinstance(result, BrokenImageError) and source.broken == "skip":
+                        yield name, None
+                else:
+                    yield name, result
+    _refuse(listing, source, *problems.values())
+
+
+def _refuse(listing: Listing, source: DataSource, broken: list[str], unfit: list[str]) -> None:
+    total = len(listing.names)
+    if unfit:
+        raise DataError(
+            f"{listing.name}: {len(unfit)} of {total} images do not fit: {_first(unfit)}; every "
+            f"image must be square, or crop: center, and at least {source.resolution} px wide"
+        )
+    if broken and source.broken == "refuse":
+        raise DataError(
+            f"{listing.name}: {len(broken)} of {total} images cannot be read: {_first(broken)}; "
+            "mend or remove them, or set broken: skip"
+        )
+    if len(broken) == total:
+        raise DataError(f"{listing.name}: no image can be read: {_first(broken)}; check the source")
+
+
+def _first(problems: Sequence[str]) -> str:
+    more = len(problems) - _NAMED
+    return ", ".join(problems[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _of_array(name: str, pixels: Pixels) -> Listing:
+    """List images N3HW in memory; a name is an index, the bytes are HW3."""
+    side = pixels.shape[-1]
+    return Listing(
+        name=name,
+        names=[str(i) for i in range(len(pixels))],
+        read=lambda index: pixels[int(index)].transpose(1, 2, 0).tobytes(),
+        decode=lambda data: Image.frombytes("RGB", (side, side), data),
+    )
+
+
+def _digits() -> Pixels:
+    from sklearn.datasets import load_digits
+
+    grey = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)
+    return np.repeat(grey[:, None], 3, axis=1)
+
+
+def _cifar10(root: Path) -> Pixels:
+    from torchvision.datasets import CIFAR10
+
+    folder = root / CIFAR10.base_folder
+    files = [*(name for name, _ in CIFAR10.train_list + CIFAR10.test_list), "batches.meta"]
+    missing = not all((folder / name).is_file() for name in files)
+    try:
+        if missing:
+            root.mkdir(parents=True, exist_ok=True)
+            with FileLock(root / "download.lock"):
+                CIFAR10(str(root), download=True)
+        with warnings.catch_warnings():  # numpy 2.4.0 to 2.4.4, of Python 2's pickles
+            warnings.simplefilter("ignore")
+            images: Any = CIFAR10(str(root), train=True).data
+    except (OSError, RuntimeError, EOFError, TarError, HTTPException) as error:
+        problem = "is missing and cannot be downloaded" if missing else "is damaged"
+        raise DataError(
+            f"CIFAR-10 {problem} ({_line(error)}): place the unpacked cifar-10-python.tar.gz of "
+            f"https://www.cs.toronto.edu/~kriz/cifar.html as {folder}"
+        ) from error
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def _folder(root: Path, max_images: int | None) -> Listing:
+    if not os.path.isdir(root):
+        found = "is a file; for an archive set type: zip" if os.path.exists(root) else "is missing"
+        raise DataError(f"image folder {root} {found}; set data.root to a folder of images")
+
+    def read(name: str) -> bytes:
+        path = os.path.join(root, name)
+        try:
+            with open(path, "rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise DataError(f"cannot read {path!r}: {error.strerror}; mend it") from error
+        if len(data) > MAX_BYTES:
+            raise BrokenImageError(f"larger than {MAX_BYTES >> 20} MiB")
+        return data
+
+    return Listing(root.resolve().name, _images(_walk(root), root)[:max_images], read, _decode)
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """Yield the relative POSIX paths of all files; links are followed, each folder taken once."""
+    seen: set[str] = set()
+
+    def stop(error: OSError) -> None:
+        raise DataError(f"cannot list {error.filename!r}: {error.strerror}; mend it") from error
+
+    for folder, subfolders, files in os.walk(root, onerror=stop, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders.sort()
+        inside = Path(folder).relative_to(root).as_posix()
+        yield from files if inside == "." else (f"{inside}/{file}" for file in files)
+
+
+def _images(paths: Iterator[str], root: Path) -> list[str]:
+    """Sort the paths that are images by their text, as in a folder so in an archive."""
+    names = sorted(
+        path
+        for path in paths
+        if path.lower().endswith(SUFFIXES)
+        and not any(part.startswith((".", "__MACOSX")) for part in path.split("/"))
+    )
+    if not names:
+        raise DataError(f"{root} holds no image; put {' '.join(SUFFIXES)} files there")
+    return names
+
+
+def _archive(root: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(root)
+    except (OSError, zipfile.BadZipFile) as error:
+        problem = f"cannot read {root} as a zip ({_line(error)})"
+        raise DataError(f"{problem}; set data.root to a whole archive") from error
+
+
+def _members(root: Path, archive: zipfile.ZipFile, max_images: int | None) -> Listing:
+    members = {info.filename: info for info in archive.infolist()}
+
+    def read(name: str) -> bytes:
+        if members[name].file_size > MAX_BYTES:
+            raise BrokenImageError(f"larger than {MAX_BYTES >> 20} MiB")
+        try:
+            return archive.read(members[name])
+        except (*_CORRUPT, zipfile.BadZipFile, RuntimeError) as error:
+            raise BrokenImageError(_line(error)) from error
+
+    return Listing(root.stem, _images(iter(members), root)[:max_images], read, _decode)
+
+
+def _decode(data: bytes) -> Image.Image:
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise BrokenImageError(f"{image.width} x {image.height} px is too large")
+            return _rgb(image)
+    except UnidentifiedImageError as error:
+        raise BrokenImageError("not an image") from error
+    except _CORRUPT as error:
+        raise BrokenImageError(_line(error)) from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        grey = np.asarray(image).clip(0, 65535).astype(np.uint32)
+        return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise BrokenImageError("pixels are floating-point numbers of unknown range")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def _fitted(image: Image.Image, source: DataSource) -> Pixels:
+    """Crop and area-average an RGB image to uint8 3HW of the source's resolution."""
+    side, goal = min(image.size), source.resolution
+    if side < goal or (image.width != image.height and source.crop == "none"):
+        raise UnfitImageError(f"{image.width} x {image.height} px")
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    small = square.resize((goal, goal), Image.Resampling.BOX)
+    return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,184 @@
+"""Score generated images in one pass: each is looked at once, whatever the number of metrics."""
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from harness.errors import DataError, SpecError
+from harness.metrics.extractor import Extractor, Features, require_rgb
+from harness.metrics.fid import StatisticsAccumulator, frechet_distance
+from harness.metrics.inception_score import inception_score
+from harness.metrics.kid import kid
+from harness.metrics.ms_ssim import consecutive_pairs, ms_ssim
+from harness.metrics.reference import EXTRACT_BATCH, Reference
+from harness.metrics.swd import patches, swd
+from harness.seeding import generator
+
+METRICS = ("fid", "is", "kid", "swd", "ms_ssim")
+_OF_FEATURES = frozenset({"fid", "is", "kid"})
+
+
+def quantity(metric: str, extractor: str) -> str:
+    """Return a metric's full name: ``fid[digits-cnn]`` for ``fid``, plain ``swd`` for ``swd``."""
+    return f"{metric}[{extractor}]" if metric in _OF_FEATURES else metric
+
+
+class Evaluation:
+    """The scores of one generator.
+
+    Images are looked at in batches of a fixed size whatever sizes they arrive in, so the result
+    depends on the images and their order alone, to the last bit.
+
+    Args:
+        metrics: some of ``METRICS``.
+        reference: of the real images, from the same extractor; with patches for swd.
+        extractor: looks at the images.
+        kid_subsets: pairs of subsets for kid.
+        kid_subset_size: images in each.
+        seed: of every draw: kid's subsets, the order of is, places and directions of swd.
+
+    Raises:
+        SpecError: a metric is unknown or lacks what it needs; all problems at once.
+    """
+
+    def __init__(
+        self,
+        metrics: Sequence[str],
+        *,
+        reference: Reference,
+        extractor: Extractor,
+        kid_subsets: int = 100,
+        kid_subset_size: int = 1000,
+        seed: int = 2020,
+    ) -> None:
+        _check(metrics, reference, extractor, kid_subset_size)
+        self._metrics = tuple(metrics)
+        self._reference = reference
+        self._extractor = extractor
+        self._kid_subsets, self._kid_subset_size = kid_subsets, kid_subset_size
+        self._seed = seed
+        self._waiting: list[Tensor] = []
+        self._statistics = StatisticsAccumulator()
+        self._features: list[Features] = []
+        self._for_swd: list[Tensor] = []
+        self._similarities: list[Tensor] = []
+
+    def update(self, images: Tensor) -> None:
+        """Add generated images, uint8 N3HW, any N.
+
+        Raises:
+            DataError: images are of another shape or type than the metrics take.
+        """
+        require_rgb(images)
+        self._waiting.append(images)
+        if sum(map(len, self._waiting)) < EXTRACT_BATCH:
+            return
+        *whole, rest = _batches(torch.cat(self._waiting))
+        for batch in whole:
+            self._look(batch)
+        self._waiting = [rest]
+
+    def compute(self) -> dict[str, float]:
+        """Return each metric's value under its full name; call it once, after the last update.
+
+        Raises:
+            DataError: no images, or fewer than swd or ms_ssim need.
+            SpecError: fewer images than a kid subset or is splits.
+        """
+        rest = torch.cat(self._waiting) if self._waiting else torch.empty(0)
+        self._waiting = []
+        if len(rest) > 0:
+            self._look(rest)
+        scores = {
+            "fid": self._fid,
+            "is": self._inception_score,
+            "kid": self._kid,
+            "swd": self._swd,
+            "ms_ssim": self._ms_ssim,
+        }
+        return {quantity(name, self._extractor.name): scores[name]() for name in self._metrics}
+
+    def _look(self, images: Tensor) -> None:
+        images = images.to(self._extractor.device)
+        if _OF_FEATURES.intersection(self._metrics):
+            seen = self._extractor(images)
+            self._features.append(seen)
+            self._statistics.update(seen.features)
+        if "swd" in self._metrics:
+            missing = self._reference.swd_images - sum(map(len, self._for_swd))
+            self._for_swd.append(images[:missing])
+        if "ms_ssim" in self._metrics:
+            self._similarities.append(ms_ssim(*consecutive_pairs(images)))
+
+    def _fid(self) -> float:
+        real = self._reference
+        return frechet_distance(self._statistics.compute(), real.statistics, real.root)
+
+    def _inception_score(self) -> float:
+        logits = [seen.logits for seen in self._features]
+        return inception_score(torch.cat(logits), seed=self._seed) if logits else _none("is")
+
+    def _kid(self) -> float:
+        features = [seen.features for seen in self._features]
+        if not features:
+            return _none("kid")
+        return kid(
+            torch.cat(features),
+            self._reference.features,
+            subsets=self._kid_subsets,
+            subset_size=self._kid_subset_size,
+            seed=self._seed,
+        )
+
+    def _swd(self) -> float:
+        needed, given = self._reference.swd_images, sum(map(len, self._for_swd))
+        if given < needed:
+            raise DataError(
+                f"swd compares {needed} fake with {needed} real images, got {given} fake: "
+                "raise fake_images or lower swd_images"
+            )
+        draws = generator(self._seed, "swd")
+        levels = swd(patches(torch.cat(self._for_swd), draws), self._reference.patches, draws)
+        return sum(levels) / len(levels)
+
+    def _ms_ssim(self) -> float:
+        pairs = torch.cat(self._similarities) if self._similarities else torch.empty(0)
+        return float(pairs.mean()) if len(pairs) > 0 else _none("ms_ssim")
+
+
+def _batches(images: Tensor) -> list[Tensor]:
+    """Divide images into whole batches and a last, shorter, perhaps empty one."""
+    whole = len(images) // EXTRACT_BATCH * EXTRACT_BATCH
+    return [*images[:whole].split(EXTRACT_BATCH), images[whole:]]
+
+
+def _none(metric: str) -> NoReturn:
+    raise DataError(f"{metric}: too few images were given: call update with at least 2 first")
+
+
+def _check(
+    metrics: Sequence[str], reference: Reference, extractor: Extractor, kid_subset_size: int
+) -> None:
+    known = ", ".join(METRICS)
+    problems = [
+        f"unknown metric '{name}': use some of {known}" for name in metrics if name not in METRICS
+    ]
+    if not metrics:
+        problems.append(f"no metric was named: use some of {known}")
+    made_with = (reference.extractor, reference.extractor_digest)
+    if made_with != (extractor.name, extractor.digest):
+        problems.append(
+            f"the reference was made with {' '.join(made_with)}, the extractor is "
+            f"{extractor.name} {extractor.digest}: make the reference with this extractor"
+        )
+    if "swd" in metrics and not reference.patches:
+        problems.append("swd needs patches of real images: make the reference with swd_images")
+    if "kid" in metrics and kid_subset_size > len(reference.features):
+        problems.append(
+            f"kid_subset_size is {kid_subset_size}, there are {len(reference.features)} real "
+            "images: lower it"
+        )
+    if problems:
+        raise SpecError(problems)

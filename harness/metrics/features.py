@@ -1,0 +1,88 @@
+"""The border between images and metrics: uint8 conversion, sizes, and the choice of extractor."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness.errors import DataError, SpecError
+from harness.metrics.extractor import Extractor, Features
+
+__all__ = ["EXTRACTORS", "Extractor", "Features", "load_extractor", "to_uint8", "upscale_to"]
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Convert images, float NCHW in [-1, 1], to uint8 in 0..255: rounded to nearest, clamped.
+
+    Raises:
+        DataError: a value is NaN or infinite, which no byte can stand for.
+    """
+    if not bool(images.isfinite().all()):
+        raise DataError("generated images hold NaN or infinite values: the generator has diverged")
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def upscale_to(images: Tensor, size: int) -> Tensor:
+    """Repeat the pixels of NCHW images of any type up to size x size.
+
+    Raises:
+        DataError: size is not a whole multiple of both sides.
+    """
+    height, width = images.shape[-2:]
+    if size % height or size % width:
+        raise DataError(
+            f"images of {height}x{width} cannot be repeated to {size}x{size}: "
+            "the size must be a whole multiple of each side"
+        )
+    if (height, width) == (size, size):
+        return images
+    return F.interpolate(images, size=(size, size), mode="nearest")
+
+
+def _digits_cnn(weights: Path | None, sha256: str | None, device: torch.device) -> Extractor:
+    from harness.metrics.digits_cnn import DigitsExtractor
+
+    return DigitsExtractor(weights, sha256, device)
+
+
+def _inception(weights: Path | None, sha256: str | None, device: torch.device) -> Extractor:
+    # Imported when asked for: torch-fidelity takes seconds to import.
+    from harness.metrics.inception import InceptionExtractor
+
+    return InceptionExtractor(weights, sha256, device)
+
+
+_LOADERS: dict[str, Callable[[Path | None, str | None, torch.device], Extractor]] = {
+    "digits-cnn": _digits_cnn,
+    "inception-v3-compat": _inception,
+}
+
+EXTRACTORS = tuple(_LOADERS)
+"""Names that ``load_extractor`` knows."""
+
+
+def load_extractor(
+    name: str,
+    *,
+    weights: Path | None = None,
+    weights_sha256: str | None = None,
+    device: torch.device | str = "cpu",
+) -> Extractor:
+    """Load a feature extractor, ready to call.
+
+    Args:
+        name: one of ``EXTRACTORS``. ``digits-cnn`` ships with its weights and reads 8x8 digits;
+            ``inception-v3-compat`` gives the published FID and needs a file from the user.
+        weights: a weights file, in place of the usual one.
+        weights_sha256: the digest the file must have, in place of the pinned one.
+        device: where to compute.
+
+    Raises:
+        SpecError: the name is unknown.
+        WeightsError: weights are missing or not the expected ones. Nothing is ever downloaded.
+    """
+    if name not in _LOADERS:
+        raise SpecError([f"unknown extractor '{name}': use one of {', '.join(EXTRACTORS)}"])
+    return _LOADERS[name](weights, weights_sha256, torch.device(device))

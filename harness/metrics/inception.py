@@ -1,0 +1,82 @@
+"""InceptionV3 as TensorFlow had it in 2015, the extractor of published FID, IS and KID.
+
+The network is torch-fidelity's port, the weights are a file that the user provides.
+"""
+
+import os
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+from harness.errors import WeightsError
+from harness.metrics.extractor import Features, full_precision, read_weights, require_rgb
+
+FILE_NAME = "pt_inception-2015-12-05-6726825d.pth"
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+ENVIRONMENT_VARIABLE = "HARNESS_INCEPTION_WEIGHTS"
+
+_WHAT = (
+    f"put {FILE_NAME} (95.6 MB, a release asset of mseitzer/pytorch-fid; toshas/torch-fidelity "
+    f"releases the same file) there or name it in {ENVIRONMENT_VARIABLE}; nothing is downloaded"
+)
+
+
+def weights_path() -> Path:
+    """Return where the weights are looked for when no file is given."""
+    default = Path.home() / ".cache" / "gan-harness" / "weights" / FILE_NAME
+    return Path(os.environ.get(ENVIRONMENT_VARIABLE) or default)
+
+
+class InceptionExtractor:
+    """Features of the last pooling (F = 2048) and logits without bias (K = 1008).
+
+    Images of any size are resized to 299x299 as TensorFlow 1 did.
+
+    Args:
+        weights: the file; ``None`` takes ``weights_path()``.
+        weights_sha256: its digest; ``None`` takes the official one.
+        device: where to compute.
+
+    Raises:
+        WeightsError: the file is missing, another one, or not of this network.
+    """
+
+    name = "inception-v3-compat"
+    num_features = 2048
+    num_classes = 1008
+
+    def __init__(
+        self, weights: Path | None, weights_sha256: str | None, device: torch.device
+    ) -> None:
+        path = weights_path() if weights is None else weights
+        self.digest = (weights_sha256 or SHA256).lower()
+        self.device = device
+        read_weights(path, self.digest, what=_WHAT)
+        self._network = _load_network(path).to(device)
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> Features:
+        """Look at uint8 N3HW images of any size.
+
+        Raises:
+            DataError: images are of another shape or type.
+        """
+        require_rgb(images)
+        with full_precision():
+            return Features(*self._network(images.to(self.device)))
+
+
+def _load_network(path: Path) -> torch.nn.Module:
+    try:
+        return FeatureExtractorInceptionV3(
+            InceptionExtractor.name,
+            ["2048", "logits_unbiased"],
+            feature_extractor_weights_path=str(path),
+        )
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise WeightsError(
+            f"weights {path} are not an InceptionV3 state dict of torch-fidelity: {_WHAT}"
+        ) from error
