@@ -1,0 +1,240 @@
+"""From a planned run to a trained model: every object of a run is made here, in the open."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.runner import Runner
+from mmengine.visualization import LocalVisBackend, Visualizer
+from safetensors.torch import save
+from torch import nn
+from torch.utils.data import DataLoader
+
+from harness.data import DataSource
+from harness.data.growing import GrowingImages
+from harness.data.order import ShownImages
+from harness.data.prepare import Prepared, prepare
+from harness.engine.evaluation import Evaluator
+from harness.engine.loops import EvaluationLoop, ImagesTrainLoop
+from harness.engine.runner import QuietRunner
+from harness.engine.schedulers import ReduceLR
+from harness.gans.growing import ProgressiveGrowingGAN
+from harness.hooks import (
+    ExponentialMovingAverageHook,
+    IterTimerHook,
+    PGGANFetchDataHook,
+    RecordHook,
+    ReduceLRSchedulerHook,
+)
+from harness.networks.pggan import PGGANDiscriminator, PGGANGenerator
+from harness.plan.expand import Run
+from harness.records.store import RunFolder, write_atomically
+from harness.records.types import Row
+from harness.registry import HOOKS
+from harness.seeding import derive_seed
+from harness.spec.schema import PGGAN, Spec
+from harness.spec.vocabulary import RAW
+
+_SAMPLES = 16
+
+
+def train(run: Run, folder: RunFolder, device: torch.device, cache_dir: Path) -> int:
+    """Train one run to its end, writing rows, samples and weights into its folder.
+
+    Returns:
+        The number of iterations.
+
+    Raises:
+        Diverged: if a loss or an image is not finite.
+        HarnessError: if data, weights or the folder are not as they have to be.
+    """
+    spec = run.spec
+    real, evaluator = prepared(spec, run.seed, device, cache_dir)
+    folder.append(Row(name, "real", v, 0.0, 0, 0.0) for name, v in evaluator.real_values().items())
+    runner = runner_of(run, real, evaluator, folder, device)
+    model = runner.train()
+    _keep_samples(folder, real, evaluator.samples(model, _SAMPLES))
+    write_atomically(
+        folder.path / "weights.safetensors",
+        save({k: v.contiguous() for k, v in model.state_dict().items() if torch.is_tensor(v)}),
+    )
+    iterations: int = runner.iter
+    return iterations
+
+
+def prepared(
+    spec: Spec, seed: int, device: torch.device, cache_dir: Path
+) -> tuple[Prepared, Evaluator]:
+    """Return the real images at every scale, and what measures generated ones against them."""
+    real = prepare(_source(spec), spec.growth.scales, cache_dir / "data")
+    shadows = {name: f"{_attribute(name)}_ema" for name in spec.observers.ema}
+    arms = {RAW: "orig", **shadows}
+    return real, Evaluator(spec.evaluate, real, arms, seed, device, cache_dir / "reference")
+
+
+def gan(spec: Spec, seed: int) -> ProgressiveGrowingGAN:
+    """Return the spec's networks, initialised from ``seed``, and their training step."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "initial weights"))
+        generator, discriminator = _networks(spec.model)
+    loss = spec.train.loss
+    return ProgressiveGrowingGAN(
+        generator,
+        discriminator,
+        growth=spec.growth,
+        seed=seed,
+        penalty_weight=loss.penalty_weight,
+        drift_weight=loss.drift_weight,
+        drift_both=loss.drift == "both",
+        lr_per_scale=spec.train.lr_per_scale,
+        reset_optimizer=spec.train.reset_optimizer_per_scale,
+    )
+
+
+def _networks(model: PGGAN) -> tuple[PGGANGenerator, PGGANDiscriminator]:
+    generator = PGGANGenerator(
+        model.noise_size,
+        model.out_scale,
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
+        fused_upconv=model.fused,
+        paper_form=model.paper_form,
+    )
+    discriminator = PGGANDiscriminator(
+        model.out_scale,
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
+        fused_convdown=model.fused,
+        paper_form=model.paper_form,
+    )
+    return generator, discriminator
+
+
+def shadow_hooks(spec: Spec) -> list[Hook]:
+    """Return one EMA hook for each shadow of the spec."""
+    batch = spec.growth.batch_sizes[-1]
+    with warnings.catch_warnings():
+        # A shadow that never updates is what the spec asked for; the plan says so.
+        warnings.simplefilter("ignore", UserWarning)
+        return [
+            ExponentialMovingAverageHook(
+                f"{_attribute(name)}_ema",
+                ema.interp_mode,
+                ema.hook_cfg(batch),
+                ema.interval,
+                ema.start_iter,
+                source="generator",
+            )
+            for name, ema in spec.observers.ema.items()
+        ]
+
+
+def optimizers(spec: Spec, model: ProgressiveGrowingGAN) -> OptimWrapperDict:
+    """Return one Adam each for generator and critic."""
+    settings = spec.train.optimizer
+
+    def adam(network: nn.Module) -> OptimWrapper:
+        return OptimWrapper(
+            torch.optim.Adam(
+                network.parameters(), settings.lr, betas=settings.betas, eps=settings.eps
+            )
+        )
+
+    first = spec.growth.scales[0]
+    wrappers = OptimWrapperDict(
+        generator=adam(model.generator), discriminator=adam(model.discriminator)
+    )
+    for _, wrapper in wrappers.items():
+        for group in wrapper.param_groups:
+            group["initial_lr"] = settings.lr
+            group["lr"] = spec.train.lr_per_scale.get(first, settings.lr)
+    return wrappers
+
+
+def train_loader(
+    spec: Spec, real: Prepared, seed: int, device: torch.device
+) -> DataLoader[dict[str, torch.Tensor]]:
+    """Return the endless loader of the growing set, at the first scale."""
+    dataset = GrowingImages(real.scales, device)
+    order = ShownImages(len(dataset), spec.growth.batch_sizes[0], seed)
+    return DataLoader(dataset, batch_sampler=order, collate_fn=GrowingImages.batch_collate)
+
+
+def runner_of(
+    run: Run, real: Prepared, evaluator: Evaluator, folder: RunFolder, device: torch.device
+) -> Runner:
+    """Return mmengine's runner of a run, ready to train."""
+    spec = run.spec
+    model = gan(spec, run.seed).to(device)
+    wrappers = optimizers(spec, model)
+    rule = run.reduce_lr
+    schedulers = None
+    if rule is not None:
+        settings = rule.scheduler.model_dump(exclude={"type"})
+        schedulers = {name: [ReduceLR(wrapper, **settings)] for name, wrapper in wrappers.items()}
+    watch = None if rule is None else ReduceLRSchedulerHook(rule.val_metric, interval=rule.interval)
+    record = RecordHook(folder, round(spec.train.log_every_kimg * 1000))
+    hooks = [*shadow_hooks(spec), PGGANFetchDataHook(), *map(HOOKS.build, spec.hooks), record]
+    return QuietRunner(
+        model=model,
+        work_dir=str(folder.path / "mmengine"),
+        train_dataloader=train_loader(spec, real, run.seed, device),
+        train_cfg={
+            "type": ImagesTrainLoop,
+            "total_images": spec.total_images,
+            "eval_images": round(spec.evaluate.every_kimg * 1000),
+            "max_iters": spec.growth.iterations(spec.total_images),
+        },
+        val_dataloader=[],
+        val_cfg={"type": EvaluationLoop},
+        val_evaluator=evaluator,
+        optim_wrapper=wrappers,
+        param_scheduler=schedulers,
+        default_hooks={
+            "runtime_info": None,
+            "timer": IterTimerHook(),
+            "sampler_seed": None,
+            "logger": None,
+            "param_scheduler": watch,
+            "checkpoint": None,
+        },
+        custom_hooks=hooks,
+        visualizer=Visualizer(
+            name=folder.path.name,
+            vis_backends=[LocalVisBackend(save_dir=str(folder.path), img_save_dir="samples")],
+        ),
+        default_scope="harness",
+        experiment_name=folder.path.name,
+    )
+
+
+def _source(spec: Spec) -> DataSource:
+    data = spec.data
+    return DataSource(
+        type=data.type,
+        root=None if data.root is None else Path(data.root),
+        resolution=spec.model.out_scale,
+        crop=data.crop,
+        broken=data.broken,
+        max_images=data.max_images,
+    )
+
+
+def _attribute(shadow: str) -> str:
+    # Submodules cannot have dots in their names.
+    return "shadow_" + shadow.replace(".", "p").replace("-", "_")
+
+
+def _keep_samples(folder: RunFolder, real: Prepared, samples: dict[str, Any]) -> None:
+    pixels = real.scales[max(real.scales)]
+    chosen = np.linspace(0, len(pixels) - 1, _SAMPLES).round().astype(int)
+    path = folder.path / "samples" / "final.npz"
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_suffix(".tmp.npz")
+    np.savez_compressed(temporary, real=pixels[chosen].transpose(0, 2, 3, 1), **samples)
+    os.replace(temporary, path)

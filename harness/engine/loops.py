@@ -1,0 +1,77 @@
+"""Training until enough images were shown, and evaluation of every arm in between."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
+from torch import nn
+
+from harness.registry import LOOPS
+
+
+@LOOPS.register_module()
+class ImagesTrainLoop(IterBasedTrainLoop):
+    """Train by images shown, and evaluate by images shown.
+
+    Unlike mmengine's loop, a resumed run replays no data: the order of images is a function of
+    how many were shown.
+
+    Args:
+        total_images: training ends with the first batch that reaches this number.
+        eval_images: evaluations take place with the first batch that reaches each multiple of
+            this number, and at the end.
+        max_iters: iterations of the whole run.
+    """
+
+    def __init__(
+        self, runner: Runner, dataloader: Any, total_images: int, eval_images: int, max_iters: int
+    ) -> None:
+        super().__init__(runner, dataloader, max_iters=max_iters, val_interval=max_iters)
+        self.total_images = total_images
+        self.eval_images = eval_images
+
+    def run(self) -> nn.Module:
+        """Train, evaluate, and return the model."""
+        model = self.runner.model
+        self.runner.call_hook("before_train")
+        self.runner.call_hook("before_train_epoch")
+        model.train()
+        while model.images_shown < self.total_images:
+            before = model.images_shown // self.eval_images
+            self.run_iter(next(self.dataloader_iterator))
+            ended = model.images_shown >= self.total_images
+            if ended or model.images_shown // self.eval_images > before:
+                self.runner.val_loop.run()
+        self.runner.call_hook("after_train_epoch")
+        self.runner.call_hook("after_train")
+        return model
+
+
+class ArmEvaluator(Protocol):
+    """Measures all arms of a model as it stands."""
+
+    def evaluate(self, model: nn.Module, iteration: int) -> dict[str, float]:
+        """Return values by ``QUANTITY/ARM`` after ``iteration`` iterations."""
+
+
+@LOOPS.register_module()
+class EvaluationLoop(BaseLoop):
+    """Validation that measures every arm on the same latents.
+
+    Args:
+        evaluator: measures the model.
+    """
+
+    def __init__(self, runner: Runner, dataloader: Any, evaluator: ArmEvaluator) -> None:
+        self._runner = runner
+        self.dataloader = dataloader
+        self.evaluator = evaluator
+
+    def run(self) -> Mapping[str, float]:
+        """Evaluate once and return the metrics."""
+        self.runner.call_hook("before_val")
+        self.runner.call_hook("before_val_epoch")
+        metrics = self.evaluator.evaluate(self.runner.model, self.runner.iter)
+        self.runner.call_hook("after_val_epoch", metrics=metrics)
+        self.runner.call_hook("after_val")
+        return metrics

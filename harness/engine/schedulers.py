@@ -1,0 +1,112 @@
+"""ReduceLR: lower the learning rate when a watched value has stopped improving."""
+
+import math
+from typing import Any
+
+from mmengine.optim.scheduler.param_scheduler import INF, _ParamScheduler
+
+from harness.hooks.reduce_lr import Decision
+from harness.registry import PARAM_SCHEDULERS
+
+
+@PARAM_SCHEDULERS.register_module()
+class ReduceLR(_ParamScheduler):
+    """Reduce the learning rate by ``factor`` after ``patience`` looks without improvement.
+
+    The rules of torch's ReduceLROnPlateau, driven by ReduceLRSchedulerHook, which hands over the
+    value: nothing global is read, and the state is in ``state_dict``. A relative threshold is
+    taken of the best value's magnitude, so that it means the same for negative values. NaN is
+    counted as no improvement. ``min_lr`` never raises a rate that is below it already.
+
+    Args:
+        optimizer: an optimizer or mmengine's wrapper of one.
+        mode: ``min`` if lower values are better, ``max`` if higher.
+        factor: in (0, 1), new rate = old rate * factor.
+        patience: looks without improvement that are borne.
+        threshold: smallest change that counts as improvement.
+        threshold_mode: ``rel`` (a share of the best value) or ``abs``.
+        cooldown: looks after a reduction that are not counted.
+        min_lr: lowest rate.
+        eps: changes of the rate below this are not made.
+    """
+
+    need_val_args = False
+
+    def __init__(
+        self,
+        optimizer: Any,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        eps: float = 1e-8,
+        begin: int = 0,
+        end: int = INF,
+        last_step: int = -1,
+        by_epoch: bool = True,
+        verbose: bool = False,
+    ) -> None:
+        if not 0 < factor < 1:
+            raise ValueError(f"factor: {factor} is not in (0, 1)")
+        if mode not in {"min", "max"}:
+            raise ValueError(f"mode: {mode!r} is not one of min, max")
+        if threshold_mode not in {"rel", "abs"}:
+            raise ValueError(f"threshold_mode: {threshold_mode!r} is not one of rel, abs")
+        self.mode = mode
+        self.factor = factor
+        self.patience = patience
+        self.threshold = threshold
+        self.threshold_mode = threshold_mode
+        self.cooldown = cooldown
+        self.cooldown_counter = 0
+        self.min_lr = min_lr
+        self.eps = eps
+        self.best = math.inf if mode == "min" else -math.inf
+        self.num_bad_epochs = 0
+        super().__init__(
+            optimizer,
+            param_name="lr",
+            begin=begin,
+            end=end,
+            last_step=last_step,
+            by_epoch=by_epoch,
+            verbose=verbose,
+        )
+
+    def watch(self, value: float) -> Decision:
+        """Look at the value once and reduce the rate if that is due."""
+        if self.is_better(value):
+            self.best = value
+            self.num_bad_epochs = 0
+        else:
+            self.num_bad_epochs += 1
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        bad_count = self.num_bad_epochs
+        old = self.optimizer.param_groups[0]["lr"]
+        if bad_count > self.patience:
+            self._reduce()
+            self.cooldown_counter = self.cooldown
+            self.num_bad_epochs = 0
+        return Decision(value, self.best, bad_count, old, self.optimizer.param_groups[0]["lr"])
+
+    def is_better(self, value: float) -> bool:
+        """Return whether the value improves on the best so far by more than the threshold."""
+        if math.isinf(self.best):
+            return not math.isnan(value)
+        margin = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)
+        return value < self.best - margin if self.mode == "min" else value > self.best + margin
+
+    def _reduce(self) -> None:
+        for group in self.optimizer.param_groups:
+            reduced = max(group["lr"] * self.factor, min(self.min_lr, group["lr"]))
+            if group["lr"] - reduced > self.eps:
+                group["lr"] = reduced
+
+    def _get_value(self) -> list[float]:
+        # mmengine's step() asks for rates by time alone; this rule has none to add.
+        return [group["lr"] for group in self.optimizer.param_groups]

@@ -1,0 +1,241 @@
+"""Progressive growing of GANs: one critic step and one generator step per batch (1710.10196).
+
+Shape letters: N images, Z latent. Real images arrive as uint8 N3HW at the scale that the growth
+schedule says; inside they are float32 in [-1, 1].
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import Tensor, nn
+
+from harness.images import to_float
+from harness.networks.losses import (
+    drift_penalty,
+    gradient_penalty,
+    wgan_critic_loss,
+    wgan_generator_loss,
+)
+from harness.registry import MODELS
+from harness.seeding import generator as stream
+from harness.spec.growth import GrowthSchedule, Stage
+
+
+@MODELS.register_module()
+class ProgressiveGrowingGAN(BaseModel):
+    """PGGAN's training step, growth and sampling.
+
+    Args:
+        generator: network or its config, called as ``(noise, transition_weight, curr_scale)``.
+        discriminator: network or its config, called as ``(images, transition_weight, curr_scale)``.
+        growth: stages of growth and their batch sizes, in images.
+        seed: every draw is a function of it, its purpose and the images shown.
+        penalty_weight: of the gradient penalty (arXiv 1704.00028, eq. 3).
+        drift_weight: of the drift term (arXiv 1710.10196, appendix A.1).
+        drift_both: drift on generated images too, as MMagic has it.
+        lr_per_scale: learning rate from a scale on.
+        reset_optimizer: forget the optimizers' moments when a scale begins.
+        data_preprocessor: as mmengine's BaseModel takes it.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module | dict[str, Any],
+        discriminator: nn.Module | dict[str, Any],
+        growth: GrowthSchedule,
+        seed: int = 0,
+        penalty_weight: float = 10.0,
+        drift_weight: float = 0.001,
+        drift_both: bool = False,
+        lr_per_scale: Mapping[int, float] | None = None,
+        reset_optimizer: bool = False,
+        data_preprocessor: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor)
+        network: Any = MODELS.build(generator) if isinstance(generator, dict) else generator
+        self.generator = network
+        self.noise_size: int = network.noise_size
+        self.discriminator = (
+            MODELS.build(discriminator) if isinstance(discriminator, dict) else discriminator
+        )
+        self.growth = growth
+        self.seed = seed
+        self.penalty_weight = penalty_weight
+        self.drift_weight = drift_weight
+        self.drift_both = drift_both
+        self.lr_per_scale = dict(lr_per_scale or {})
+        self.reset_optimizer = reset_optimizer
+        self.images_shown = 0
+        """Real images trained on so far; exact, and kept in the state dict."""
+        self._scale = growth.scales[0]
+
+    def get_extra_state(self) -> dict[str, int]:
+        """Return the counters that decide the stage."""
+        return {"images_shown": self.images_shown, "scale": self._scale}
+
+    def set_extra_state(self, state: Mapping[str, int]) -> None:
+        """Take over the counters of a checkpoint."""
+        self.images_shown, self._scale = state["images_shown"], state["scale"]
+
+    @property
+    def stage(self) -> Stage:
+        """Scale and fade-in weight of the next batch, and of images drawn now."""
+        return self.growth.stage(self.images_shown)
+
+    @property
+    def next_scale(self) -> int:
+        """Resolution of the next batch, in pixels."""
+        return self.stage.scale
+
+    @property
+    def next_batch_size(self) -> int:
+        """Images in the next batch."""
+        return self.growth.batch_size(self.images_shown)
+
+    def train_step(
+        self, data: Mapping[str, Tensor], optim_wrapper: OptimWrapperDict
+    ) -> dict[str, Tensor]:
+        """Train the critic, then the generator, on one batch.
+
+        Args:
+            data: ``inputs``: uint8 N3HW at the current scale.
+            optim_wrapper: one wrapper each for ``generator`` and ``discriminator``.
+
+        Returns:
+            Scalars ``loss`` and ``loss_d`` (the critic's whole loss), ``loss_g``, ``loss_penalty``.
+
+        Raises:
+            ValueError: if the batch is not of the current scale.
+        """
+        stage = self.stage
+        inputs = data["inputs"]
+        if inputs.shape[-1] != stage.scale:
+            raise ValueError(
+                f"a batch of {inputs.shape[-1]} px at scale {stage.scale}: is the "
+                "PGGANFetchDataHook in place?"
+            )
+        if stage.scale != self._scale:
+            self._enter_scale(stage.scale, optim_wrapper)
+        real = faded(to_float(inputs), stage.transition_weight if stage.scale > 4 else 1.0)
+        losses = self._train_critic(real, stage, optim_wrapper["discriminator"])
+        losses["loss_g"] = self._train_generator(len(real), stage, optim_wrapper["generator"])
+        self.images_shown += len(real)
+        return losses
+
+    def _train_critic(
+        self, real: Tensor, stage: Stage, optimizer: OptimWrapper
+    ) -> dict[str, Tensor]:
+        count = len(real)
+        with torch.no_grad():
+            fake = self._generate(self._latents("critic latents", count), stage)
+        random = self._stream("penalty mixing")
+        mix = torch.rand(count, generator=random, device=random.device)
+
+        def critic(images: Tensor) -> Tensor:
+            return self._criticise(images, stage)
+
+        scores, fake_scores = critic(real), critic(fake)
+        drift = drift_penalty(
+            scores, fake_scores if self.drift_both else None, weight=self.drift_weight
+        )
+        penalty = gradient_penalty(critic, real, fake, mix, weight=self.penalty_weight)
+        loss = wgan_critic_loss(scores, fake_scores) + drift + penalty
+        optimizer.update_params(loss)
+        loss = loss.detach()
+        return {"loss": loss, "loss_d": loss, "loss_penalty": penalty.detach()}
+
+    def _train_generator(self, count: int, stage: Stage, optimizer: OptimWrapper) -> Tensor:
+        # The critic's weights take no gradient here: a third of the backward pass.
+        self.discriminator.requires_grad_(False)
+        fake = self._generate(self._latents("generator latents", count), stage)
+        loss = wgan_generator_loss(self._criticise(fake, stage))
+        optimizer.update_params(loss)
+        self.discriminator.requires_grad_(True)
+        return loss.detach()
+
+    def _enter_scale(self, scale: int, optim_wrapper: OptimWrapperDict) -> None:
+        # Rates change by their ratio, so that what a scheduler took off stays off.
+        for _, wrapper in optim_wrapper.items():
+            for group in wrapper.param_groups:
+                base = group.get("initial_lr", group["lr"])
+                old, new = (self.lr_per_scale.get(s, base) for s in (self._scale, scale))
+                group["lr"] *= new / old
+            if self.reset_optimizer:
+                wrapper.optimizer.state.clear()
+        self._scale = scale
+
+    def _generate(self, latents: Tensor, stage: Stage) -> Tensor:
+        return self.generator(
+            latents, transition_weight=stage.transition_weight, curr_scale=stage.scale
+        )
+
+    def _criticise(self, images: Tensor, stage: Stage) -> Tensor:
+        return self.discriminator(
+            images, transition_weight=stage.transition_weight, curr_scale=stage.scale
+        )
+
+    def _stream(self, purpose: str) -> torch.Generator:
+        device = next(self.generator.parameters()).device
+        return stream(self.seed, purpose, self.images_shown, device)
+
+    def _latents(self, purpose: str, count: int) -> Tensor:
+        random = self._stream(purpose)
+        return torch.randn(count, self.noise_size, generator=random, device=random.device)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the generator as ``orig`` and every shadow of it by its attribute's name."""
+        shadows = {name: m for name, m in self.named_children() if name.endswith("_ema")}
+        return {"orig": self.generator, **shadows}
+
+    @torch.no_grad()
+    def draw(self, network: nn.Module, latents: Tensor) -> Tensor:
+        """Return images N3HW in [-1, 1] (not clamped) at the current stage.
+
+        Args:
+            network: the generator or a shadow of it.
+            latents: NZ, normally distributed.
+        """
+        stage = self.stage
+        return network(latents, transition_weight=stage.transition_weight, curr_scale=stage.scale)
+
+    def forward(
+        self, inputs: Mapping[str, Any], data_samples: Any = None, mode: str | None = None
+    ) -> dict[str, Tensor]:
+        """Draw images, as samplers and hooks ask for them.
+
+        Args:
+            inputs: ``noise`` (NZ), and ``sample_model``: names of ``networks()`` joined by '/';
+                ``ema`` stands for the only or first shadow.
+
+        Returns:
+            Images by name, or under ``fake_img`` where one network was asked for.
+        """
+        networks = self.networks()
+        first = next((name for name in networks if name != "orig"), "orig")
+        names = str(inputs.get("sample_model", "orig")).split("/")
+        chosen = {name: networks[first if name == "ema" else name] for name in names}
+        images = {name: self.draw(net, inputs["noise"]) for name, net in chosen.items()}
+        return images if len(images) > 1 else {"fake_img": images[names[0]]}
+
+    def val_step(self, data: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Draw images for ``data['inputs']``; see ``forward``."""
+        return self.forward(data["inputs"])
+
+    test_step = val_step
+
+
+def faded(images: Tensor, weight: float) -> Tensor:
+    """Blend images with themselves at half the resolution, as the networks do while they fade.
+
+    Args:
+        images: float NCHW, H and W even.
+        weight: share of full resolution, in [0, 1].
+    """
+    if weight >= 1:
+        return images
+    coarse = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="nearest")
+    return torch.lerp(coarse, images, weight)

@@ -1,0 +1,114 @@
+"""PGGANFetchDataHook: batches of the scale and size that growth says, at every iteration."""
+
+from typing import Any, Protocol, runtime_checkable
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from harness.data.order import ShownImages
+from harness.registry import HOOKS
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A model that knows what its next batch has to be."""
+
+    @property
+    def next_scale(self) -> int:
+        """Resolution of the next batch, in pixels."""
+
+    @property
+    def next_batch_size(self) -> int:
+        """Images in the next batch."""
+
+
+@HOOKS.register_module()
+class PGGANFetchDataHook(Hook):
+    """Keep the training dataloader in step with a model that grows.
+
+    The loader is changed after an iteration, before the next batch is fetched, so that no batch of
+    an earlier scale reaches ``train_step``; and once before the first, so that the first scale has
+    its own batch size.
+
+    Args:
+        interval: iterations between looks at the model; -1 never looks.
+
+    Raises:
+        TypeError: if the model does not grow.
+    """
+
+    def __init__(self, interval: int = 1) -> None:
+        self.interval = interval
+
+    def before_train(self, runner: Runner) -> None:
+        """Fit the loader to the first batch, of a new or a resumed run."""
+        self._fit(runner)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Fit the loader to the next batch."""
+        if self.interval > 0 and self.every_n_train_iters(runner, self.interval):
+            self._fit(runner)
+
+    def update_dataloader(
+        self, dataloader: DataLoader[Any], curr_scale: int, batch_size: int | None = None
+    ) -> DataLoader[Any] | None:
+        """Return a loader of the given scale, all other options kept; None if it fits already.
+
+        Args:
+            dataloader: the loader in use; its dataset has ``update_annotations(scale) -> bool``.
+            curr_scale: resolution in pixels.
+            batch_size: images in a batch; by default as it is.
+        """
+        changed = dataloader.dataset.update_annotations(curr_scale)  # type: ignore[attr-defined]
+        order = dataloader.batch_sampler
+        if isinstance(order, ShownImages):
+            if batch_size is not None and batch_size != order.batch_size:
+                order.set_batch_size(batch_size)
+                changed = True
+        else:
+            batch_size = batch_size or dataloader.batch_size
+            changed = changed or batch_size != dataloader.batch_size
+        # A loader without workers reads scale and size when it fetches: nothing to build anew.
+        if not changed or (isinstance(order, ShownImages) and dataloader.num_workers == 0):
+            return None
+        return _rebuilt(dataloader, batch_size)
+
+    def _fit(self, runner: Runner) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if not isinstance(model, Growing):
+            raise TypeError(
+                f"PGGANFetchDataHook: {type(model).__name__} does not grow (it has no next_scale "
+                "and next_batch_size): leave the hook out"
+            )
+        loop = runner.train_loop
+        new = self.update_dataloader(loop.dataloader, model.next_scale, model.next_batch_size)
+        if new is not None:
+            loop.dataloader = new
+            loop.dataloader_iterator = type(loop.dataloader_iterator)(new)
+
+
+def _rebuilt(old: DataLoader[Any], batch_size: int | None) -> DataLoader[Any]:
+    """Return a loader with the old one's options; its sampler goes on where it was."""
+    sizes: dict[str, Any] = (
+        {"batch_sampler": old.batch_sampler}
+        if isinstance(old.batch_sampler, ShownImages)
+        else {"batch_size": batch_size, "sampler": old.sampler, "drop_last": old.drop_last}
+    )
+    return DataLoader(
+        old.dataset,
+        num_workers=old.num_workers,
+        collate_fn=old.collate_fn,
+        pin_memory=old.pin_memory,
+        timeout=old.timeout,
+        worker_init_fn=old.worker_init_fn,
+        multiprocessing_context=old.multiprocessing_context,
+        generator=old.generator,
+        prefetch_factor=old.prefetch_factor,
+        persistent_workers=old.persistent_workers,
+        in_order=old.in_order,
+        **sizes,
+    )

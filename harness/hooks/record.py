@@ -1,0 +1,144 @@
+"""RecordHook: what happened in a run, as rows."""
+
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor
+
+from harness.errors import Diverged
+from harness.hooks.iter_timer import IterTimerHook
+from harness.hooks.reduce_lr import ReduceLRSchedulerHook
+from harness.records.store import RunFolder
+from harness.records.types import Row
+from harness.registry import HOOKS
+
+_LOSSES = {"loss_d": "loss/d", "loss_g": "loss/g", "loss_penalty": "loss/penalty"}
+
+
+@HOOKS.register_module()
+class RecordHook(Hook):
+    """Write losses, metrics, rates, clocks and memory into a run's folder.
+
+    Losses are read from the device only when they are written, every ``log_images`` images; that
+    one became NaN or infinite in between is noticed there, with the iteration at which it did.
+
+    Args:
+        folder: the run's folder, begun.
+        log_images: images between two rows of losses.
+
+    Raises:
+        Diverged: if a loss was not finite.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(self, folder: RunFolder, log_images: int) -> None:
+        self.folder = folder
+        self.log_images = log_images
+        self.iteration = 0
+        """Iterations done."""
+        self._begin = time.perf_counter()
+        self._bad: Tensor | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Note the start of training, from which overhead is counted."""
+        self.iteration = runner.iter
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Watch the losses, and write them when that is due."""
+        outputs = outputs or {}
+        self.iteration = runner.iter + 1
+        self._watch([value for name, value in outputs.items() if name in _LOSSES])
+        shown = runner.model.images_shown
+        last = shown - len(data_batch["inputs"])
+        if shown // self.log_images > last // self.log_images:
+            self._raise_if_bad()
+            losses = {_LOSSES[n]: float(v) for n, v in outputs.items() if n in _LOSSES}
+            self._write(runner, "run", losses | self._training(runner))
+
+    def after_val_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
+        """Write every arm's metrics and what ReduceLR made of them."""
+        self._raise_if_bad()
+        for name, value in (metrics or {}).items():
+            quantity, _, arm = name.rpartition("/")
+            self._write(runner, arm, {quantity: value})
+        for hook in runner.hooks:
+            if isinstance(hook, ReduceLRSchedulerHook):
+                self._write(runner, "run", dict(_decision(hook)))
+
+    def after_val(self, runner: Runner) -> None:
+        """Write the clocks, which stop before this hook."""
+        self._write(runner, "run", self._training(runner) | self._clocks(runner) | _memory())
+
+    def after_train(self, runner: Runner) -> None:
+        """Write the clocks at the end."""
+        self._write(runner, "run", self._clocks(runner))
+
+    def _watch(self, losses: list[Tensor]) -> None:
+        # The first bad iteration is kept on the device: no wait for it at each step.
+        if not losses:
+            return
+        finite = torch.stack(losses).sum().isfinite()
+        if self._bad is None:
+            self._bad = torch.full((), sys.maxsize, device=finite.device)
+        self._bad = torch.where(finite, self._bad, self._bad.clamp(max=self.iteration))
+
+    def _raise_if_bad(self) -> None:
+        if self._bad is not None and int(self._bad) < sys.maxsize:
+            raise Diverged(int(self._bad))
+
+    def _training(self, runner: Runner) -> dict[str, float]:
+        stage = runner.model.stage
+        group = runner.optim_wrapper["generator"].param_groups[0]
+        return {
+            "train/lr": group["lr"],
+            "train/scale_px": stage.scale,
+            "train/transition_weight": stage.transition_weight,
+        }
+
+    def _clocks(self, runner: Runner) -> dict[str, float]:
+        timer = next(hook for hook in runner.hooks if isinstance(hook, IterTimerHook))
+        overhead = time.perf_counter() - self._begin - timer.train_sec - timer.eval_sec
+        return {
+            "time/train_sec": timer.train_sec,
+            "time/eval_sec": timer.eval_sec,
+            "time/overhead_sec": max(0.0, overhead),
+        }
+
+    def _write(self, runner: Runner, arm: str, values: Mapping[str, float]) -> None:
+        kimg = runner.model.images_shown / 1000
+        sec = time.perf_counter() - self._begin
+        self.folder.append(
+            Row(quantity, arm, float(value), kimg, self.iteration, sec)
+            for quantity, value in values.items()
+        )
+
+
+def _decision(hook: ReduceLRSchedulerHook) -> Iterator[tuple[str, float]]:
+    decision = hook.decisions.get("generator")
+    if decision is not None:
+        yield "reduce_lr/value", decision.value
+        yield "reduce_lr/best", decision.best
+        yield "reduce_lr/bad_count", decision.bad_count
+        yield "reduce_lr/old_lr", decision.old_lr
+        yield "reduce_lr/new_lr", decision.new_lr
+
+
+def _memory() -> dict[str, float]:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    values = {"memory/peak_rss_gib": peak / (2**30 if sys.platform == "darwin" else 2**20)}
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        values["memory/peak_gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
+    return values

@@ -1,0 +1,131 @@
+"""ReduceLRSchedulerHook: hands the watched value to the schedulers that wait for one."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from mmengine.hooks import ParamSchedulerHook
+from mmengine.runner import Runner
+
+from harness.hooks.ema import batch_images
+from harness.registry import HOOKS
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one look at the watched value led to; rates are those of the first parameter group."""
+
+    value: float
+    best: float
+    bad_count: int
+    old_lr: float
+    new_lr: float
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A scheduler that acts on a value, such as ReduceLR."""
+
+    def watch(self, value: float) -> Decision:
+        """Look at the value once."""
+
+
+@HOOKS.register_module()
+class ReduceLRSchedulerHook(ParamSchedulerHook):
+    """Step schedulers by time as mmengine does, and ReduceLR by a value.
+
+    It takes the place of mmengine's ``param_scheduler`` default hook. With ``val_metric`` the
+    value is that metric of each ``interval``-th validation; without, the mean of the training
+    loss (``outputs['loss']``, weighted by images) over ``interval`` iterations or epochs.
+
+    Args:
+        val_metric: name of a validation metric, such as ``fid[digits-cnn]/raw``.
+        by_epoch: whether ``interval`` counts epochs (True) or iterations, without ``val_metric``.
+        interval: looks are that far apart.
+
+    Raises:
+        KeyError: if the metric or loss is not among those measured; names them.
+    """
+
+    def __init__(
+        self, val_metric: str | None = None, by_epoch: bool = True, interval: int = 1
+    ) -> None:
+        if interval < 1:
+            raise ValueError(f"interval: {interval} is not at least 1")
+        self.val_metric = val_metric
+        self.by_epoch = by_epoch
+        self.interval = interval
+        self.decisions: dict[str, Decision] = {}
+        """The latest decision by optimizer name; empty before the first."""
+        self.validations = 0
+        self._loss_sum = 0.0
+        self._loss_images = 0
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Step schedulers by iteration; add up the loss, and look at it when that is due."""
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        if self.val_metric is not None:
+            return
+        if outputs is None or "loss" not in outputs:
+            known = ", ".join(outputs or ())
+            raise KeyError(f"train_step returned no 'loss' to watch; it returned: {known}")
+        images = batch_images(data_batch)
+        self._loss_sum += float(outputs["loss"]) * images
+        self._loss_images += images
+        if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
+            self._watch_loss(runner)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Step schedulers by epoch; look at the mean loss when that is due."""
+        super().after_train_epoch(runner)
+        if self.val_metric is None and self.by_epoch and self.every_n_epochs(runner, self.interval):
+            self._watch_loss(runner)
+
+    def after_val_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
+        """Look at the metric of each ``interval``-th validation."""
+        super().after_val_epoch(runner, metrics)
+        self.decisions = {}
+        if self.val_metric is None or metrics is None:
+            return
+        self.validations += 1
+        if self.validations % self.interval:
+            return
+        if self.val_metric not in metrics:
+            known = ", ".join(metrics)
+            raise KeyError(f"val_metric {self.val_metric!r} was not measured; measured: {known}")
+        self._watch(runner, float(metrics[self.val_metric]))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keep the running mean and the count of validations."""
+        state = (self.validations, self._loss_sum, self._loss_images)
+        checkpoint["harness_reduce_lr"] = state
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Go on with the running mean and the count of validations."""
+        state = checkpoint.get("harness_reduce_lr", (0, 0.0, 0))
+        self.validations, self._loss_sum, self._loss_images = state
+
+    def _watch_loss(self, runner: Runner) -> None:
+        if self._loss_images:
+            self._watch(runner, self._loss_sum / self._loss_images)
+        self._loss_sum, self._loss_images = 0.0, 0
+
+    def _watch(self, runner: Runner, value: float) -> None:
+        self.decisions = {
+            name: scheduler.watch(value) for name, scheduler in _watching(runner.param_schedulers)
+        }
+
+
+def _watching(schedulers: Any) -> Iterator[tuple[str, Watching]]:
+    if isinstance(schedulers, list):
+        schedulers = {"": schedulers}
+    for name, of_optimizer in (schedulers or {}).items():
+        for scheduler in of_optimizer:
+            if isinstance(scheduler, Watching):
+                yield name, scheduler

@@ -1,0 +1,261 @@
+"""ExponentialMovingAverageHook on a real Runner; E-numbers are the faults it must not have."""
+
+import json
+import warnings
+
+import pytest
+import torch
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.model import BaseModel
+from tiny import VECTORS, TinyModel
+from torch import nn
+
+from harness.hooks import ExponentialMovingAverageHook
+
+CASES = json.loads((VECTORS / "ema.json").read_text())
+
+
+class Scripted(BaseModel):
+    """A network whose state is dictated at each iteration."""
+
+    def __init__(self, steps):
+        super().__init__()
+        self.net, self.net_ema = self.network(), self.network()
+        self.steps = iter(steps)
+
+    @staticmethod
+    def network():
+        net = nn.Module()
+        net.w = nn.Parameter(torch.zeros(3))
+        net.frozen = nn.Parameter(torch.zeros(2), requires_grad=False)
+        net.register_buffer("mean", torch.zeros(2))
+        net.register_buffer("count", torch.zeros((), dtype=torch.long))
+        net.register_buffer("scratch", torch.zeros(1), persistent=False)
+        return net
+
+    def train_step(self, data, optim_wrapper):
+        step = next(self.steps)["orig"]
+        with torch.no_grad():
+            for name, value in step.items():
+                getattr(self.net, name).copy_(torch.tensor(value))
+            self.net.scratch.add_(1)
+        return {"loss": torch.zeros(())}
+
+    def forward(self, inputs, data_samples=None, mode="tensor"):
+        return inputs
+
+
+class Watch(Hook):
+    """Keeps a copy of the shadow after every iteration."""
+
+    priority = "VERY_LOW"
+
+    def __init__(self, key="net_ema"):
+        self.key, self.states = key, []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        shadow = getattr(runner.model, self.key)
+        entries = dict(shadow.named_parameters()) | dict(shadow.named_buffers())
+        self.states.append({name: value.clone() for name, value in entries.items()})
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: json.dumps(case["hook"]))
+def test_reference_vectors(case, make_runner):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        hook = ExponentialMovingAverageHook("net_ema", **case["hook"])
+    watch = Watch()
+    model = Scripted(case["steps"])
+    make_runner([hook, watch], len(case["steps"]), model, default_hooks=_quiet()).train()
+    truncates = case["hook"].get("interp_cfg", {}).get("momentum_nontrainable", 1) < 1
+    for step, state in zip(case["steps"], watch.states, strict=True):
+        for name, expected in step["ema"].items():
+            if name == "count" and truncates:
+                continue  # E5: an integer is copied here, not averaged and cut
+            torch.testing.assert_close(
+                state[name].double(), torch.tensor(expected).double(), rtol=1e-6, atol=1e-7
+            )
+
+
+def _quiet():
+    return {"logger": None, "checkpoint": None, "runtime_info": None, "timer": None}
+
+
+def test_e1_a_shadow_starts_from_the_initialised_weights(make_runner):
+    hook = ExponentialMovingAverageHook("net_ema", interp_cfg={"momentum": 1e-9}, interval=1)
+    runner = make_runner([hook], 1)
+    runner.train()
+    expected = TinyModel()
+    expected.init_weights()
+    for shadow, initial in zip(
+        runner.model.net_ema.parameters(), expected.net.parameters(), strict=True
+    ):
+        torch.testing.assert_close(shadow, initial)
+
+
+def test_e2_never_updating_is_kept_and_said():
+    with pytest.warns(UserWarning, match="never updates"):
+        ExponentialMovingAverageHook("net_ema")
+
+
+def test_e3_phase_of_interval(make_runner):
+    """start_iter=3, interval=5: copies until iteration 2, then 0-based iterations 7 and 12."""
+    hook = ExponentialMovingAverageHook(
+        "net_ema", interp_cfg={"momentum": 0.5}, interval=5, start_iter=3
+    )
+    watch = Watch()
+    make_runner([hook, watch], 14).train()
+    weights = [state["0.weight"] for state in watch.states]
+    changed = [i for i in range(1, 14) if not torch.equal(weights[i], weights[i - 1])]
+    assert changed == [1, 2, 7, 12]
+
+
+def test_e5_integer_buffers_are_copied(make_runner):
+    hook = ExponentialMovingAverageHook(
+        "net_ema", interp_cfg={"momentum": 0.1, "momentum_nontrainable": 0.25}, interval=1
+    )
+    runner = make_runner([hook], 8)
+    runner.train()
+    assert int(runner.model.net_ema[1].num_batches_tracked) == 8
+
+
+class FreezeDuringStep(Hook):
+    """Leaves the network frozen between steps, as alternating GAN phases do."""
+
+    priority = "VERY_HIGH"
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        runner.model.net.requires_grad_(True)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        runner.model.net.requires_grad_(False)
+
+
+def test_e6_weights_frozen_by_a_phase_are_still_averaged(make_runner):
+    def trained(*more):
+        hook = ExponentialMovingAverageHook("net_ema", interp_cfg={"momentum": 0.1}, interval=1)
+        runner = make_runner([hook, *more], 5)
+        runner.train()
+        return runner.model
+
+    plain, frozen = trained(), trained(FreezeDuringStep())
+    assert torch.equal(plain.net_ema[0].weight, frozen.net_ema[0].weight)
+    assert not torch.equal(frozen.net_ema[0].weight, frozen.net[0].weight)
+
+
+def test_e8_a_shadow_is_not_trained(make_runner):
+    hook = ExponentialMovingAverageHook("net_ema", interval=1)
+    runner = make_runner([hook], 1)
+    runner.train()
+    assert not any(p.requires_grad for p in runner.model.net_ema.parameters())
+
+
+@pytest.mark.parametrize(
+    ("keys", "source", "missing"), [("lost_ema", None, "lost"), ("net_ema", "gone", "gone")]
+)
+def test_e9_a_missing_network_is_named(make_runner, keys, source, missing):
+    hook = ExponentialMovingAverageHook(keys, interval=1, source=source)
+    with pytest.raises(RuntimeError, match=f"no network '{missing}'"):
+        make_runner([hook], 1).train()
+
+
+def test_e10_several_shadows_of_one_network(make_runner):
+    hooks = [
+        ExponentialMovingAverageHook(
+            f"m{index}_ema", interp_cfg={"momentum": momentum}, interval=1, source="net"
+        )
+        for index, momentum in enumerate((0.9, 0.1))
+    ]
+    runner = make_runner(hooks, 6)
+    runner.train()
+    now = runner.model.net[0].weight
+    near, far = ((getattr(runner.model, f"m{i}_ema")[0].weight - now).norm() for i in (0, 1))
+    assert 0 < near < far
+
+
+def test_e12_counter_and_weights_survive_a_resume(make_runner, tmp_path):
+    """The warm-up schedule depends on the count of updates: 4 + 4 must be 8."""
+
+    def hook():
+        return ExponentialMovingAverageHook("net_ema", "warmup", {"momentum": 0.01}, interval=1)
+
+    straight = make_runner([hook()], 8)
+    straight.train()
+    first = make_runner([hook(), CheckpointHook(4, by_epoch=False, out_dir=str(tmp_path))], 4)
+    first.train()
+    half = next(tmp_path.rglob("iter_4.pth"))
+    second = make_runner([hook()], 8, resume=True, load_from=str(half))
+    second.train()
+    for a, b in zip(
+        straight.model.net_ema.parameters(), second.model.net_ema.parameters(), strict=True
+    ):
+        assert torch.equal(a, b)
+
+
+def test_e12_a_checkpoint_without_the_shadow_is_said(make_runner, tmp_path):
+    first = make_runner([], 2)
+    first.train()
+    first.save_checkpoint(str(tmp_path), "bare.pth", by_epoch=False)
+    hook = ExponentialMovingAverageHook("net_ema", interp_cfg={"momentum": 1e-9}, interval=1)
+    second = make_runner([hook], 3, resume=True, load_from=str(tmp_path / "bare.pth"))
+    with pytest.warns(UserWarning, match="holds no net_ema"):
+        second.train()
+    loaded = torch.load(tmp_path / "bare.pth")["state_dict"]["net.0.weight"]
+    torch.testing.assert_close(second.model.net_ema[0].weight, loaded)
+
+
+def test_e13_other_hooks_see_the_shadow_of_this_iteration(make_runner):
+    class Early(Watch):
+        priority = "NORMAL"
+
+    early, late = Early(), Watch()
+    hook = ExponentialMovingAverageHook("net_ema", interp_cfg={"momentum": 0.5}, interval=1)
+    make_runner([early, hook, late], 4).train()
+    assert all(
+        torch.equal(a["0.weight"], b["0.weight"])
+        for a, b in zip(early.states, late.states, strict=True)
+    )
+
+
+class OwnMode(ExponentialMovingAverageHook):
+    """A user's own elementwise interpolation."""
+
+    @staticmethod
+    def halfway(a, b, trainable=True):
+        return (a + b) / 2
+
+
+def test_an_own_static_method_equals_lerp_of_one_half(make_runner):
+    def shadow(hook):
+        runner = make_runner([hook], 5)
+        runner.train()
+        return runner.model.net_ema[0].weight
+
+    own = shadow(OwnMode("net_ema", "halfway", interval=1))
+    fused = shadow(
+        ExponentialMovingAverageHook("net_ema", interp_cfg={"momentum": 0.5}, interval=1)
+    )
+    torch.testing.assert_close(own, fused)
+
+
+def test_lerp_is_the_documented_formula():
+    a, b = torch.tensor([1.0]), torch.tensor([3.0])
+    lerp = ExponentialMovingAverageHook.lerp
+    assert lerp(a, b, momentum=0.25).item() == 2.5
+    assert lerp(a, b, momentum=0.25, trainable=False).item() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"module_keys": "net"}, "has to end in '_ema'"),
+        ({"module_keys": ["net_ema", 3]}, "3 has to end"),
+        ({"module_keys": "net_ema", "interval": 0}, "interval: 0"),
+        ({"module_keys": "net_ema", "interval": 1, "start_iter": -1}, "start_iter: -1"),
+        ({"module_keys": "net_ema", "interp_mode": "lurp", "interval": 1}, "'lurp' is not one of"),
+        ({"module_keys": "net_ema", "interp_cfg": {"momentom": 1}, "interval": 1}, "momentom"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ExponentialMovingAverageHook(**arguments)
