@@ -109,6 +109,7 @@ def _networks(model: PGGAN) -> tuple[PGGANGenerator, PGGANDiscriminator]:
         model.out_scale,
         base_channels=model.base_channels,
         max_channels=model.max_channels,
+        mbstd_cfg={"group_size": model.mbstd_group},
         fused_convdown=model.fused,
         paper_form=model.paper_form,
     )

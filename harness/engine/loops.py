@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 from torch import nn
 
+from harness.data.order import ShownImages
 from harness.registry import LOOPS
 
 
@@ -33,6 +34,9 @@ class ImagesTrainLoop(IterBasedTrainLoop):
     def run(self) -> nn.Module:
         """Train, evaluate, and return the model."""
         model = self.runner.model
+        order = self.dataloader.batch_sampler
+        if isinstance(order, ShownImages):
+            order.shown = model.images_shown
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
         model.train()

@@ -99,6 +99,8 @@ class PGGAN(Section):
     max_channels: Count = 512
     fused: bool = True
     """Fused up- and down-sampling convolutions."""
+    mbstd_group: Count | None = 4
+    """Images that the critic's minibatch stddev is taken over; null: the whole batch."""
     paper_form: bool = True
     """The paper's networks; false gives MMagic's, which its checkpoints fit."""
     nkimgs_per_scale: dict[Scale, Positive]

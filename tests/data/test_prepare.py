@@ -1,5 +1,6 @@
 """Scales are exact averages of the full image; the cache only saves time."""
 
+import errno
 import json
 import os
 import subprocess
@@ -271,3 +272,13 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="choose another cache folder"):
         prepare(DIGITS, [4], tmp_path / "file")
+
+
+def test_a_full_disk_is_named_and_leaves_no_half_file(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match="No space left on device; free space"):
+        prepare(DIGITS, [4, 8], tmp_path)
+    assert [path.name for path in tmp_path.glob("*/*")] == ["lock"]

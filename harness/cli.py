@@ -1,0 +1,135 @@
+"""The command line: parses, calls, and turns errors into one line and an exit code.
+
+argparse rather than a richer library: `harness --help` has to answer at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import __version__
+from harness.errors import HarnessError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, 1 (results differ, runs failed), 2 (bad input) or 130 (Ctrl-C)."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except HarnessError as error:
+        for line in str(error).splitlines():
+            print(f"harness: {line}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("harness: interrupted; what was measured is kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="harness", description="Answer questions about GAN training with evidence."
+    )
+    parser.add_argument("--version", action="version", version=f"gan-harness {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    one = commands.add_parser("list", help="the questions that specs ask")
+    one.add_argument("folder", nargs="?", type=Path, default=Path("experiments"))
+    one.set_defaults(run=_list)
+
+    one = commands.add_parser("plan", help="what a spec would run, and what it would cost")
+    _add_spec(one)
+    one.set_defaults(run=_plan)
+
+    one = commands.add_parser("run", help="train, measure, report, and compare with results/")
+    _add_spec(one)
+    one.add_argument("--restart", action="store_true", help="train finished runs again")
+    one.set_defaults(run=_run)
+
+    one = commands.add_parser("report", help="write the report of runs that were trained before")
+    _add_spec(one)
+    one.set_defaults(run=_report)
+
+    one = commands.add_parser("verify", help="rebuild the tables of results folders and compare")
+    one.add_argument("folders", nargs="+", type=Path, metavar="RESULTS")
+    one.add_argument("--readme", type=Path, help="check the tables that this file quotes, too")
+    one.set_defaults(run=_verify)
+
+    one = commands.add_parser("bench", help="measure the harness's own speed, as ratios")
+    one.add_argument("names", nargs="*", metavar="BENCHMARK", help="default: all")
+    one.add_argument("--results", type=Path, default=Path("results"))
+    one.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    one.set_defaults(run=_bench)
+
+    one = commands.add_parser("schema", help="print the JSON schema of a spec")
+    one.set_defaults(run=_schema)
+    return parser
+
+
+def _add_spec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", type=Path, help="a YAML file, such as experiments/pggan-ema.yaml")
+    parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="as train.kimg=20")
+    parser.add_argument("--tier", default="quick", help="quick, gpu, paper, ... (default quick)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--jobs", type=_count, help="runs side by side (default: one a core)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="of the reports")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+# Each command imports what it needs: planning and help must not pay for training.
+
+
+def _list(options: argparse.Namespace) -> int:
+    from harness.commands import listing
+
+    return listing(options.folder)
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from harness.commands import Job
+
+    print(Job.of(options).describe())
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from harness.commands import Job
+
+    return Job.of(options).run(restart=options.restart)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from harness.commands import Job
+
+    return Job.of(options).report()
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from harness.commands import verify
+
+    return verify(options.folders, options.readme)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from harness.bench import run
+
+    return run(options.names, options.results, options.device)
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from harness.commands import schema
+
+    print(schema())
+    return 0

@@ -1,0 +1,237 @@
+"""What the commands do, each step handing a value to the next."""
+
+import argparse
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from harness.errors import OutputError, RecordsError, ResultsDiffer, SpecError
+from harness.plan.arms import Arm
+from harness.plan.expand import ONLY_LEVEL, Plan, expand
+from harness.plan.price import Price, price
+from harness.records.store import check_format, dump_yaml, read_json, write_atomically
+from harness.records.types import Outcome, Status
+from harness.spec.load import load
+from harness.spec.schema import Spec
+
+CACHE_DIR = Path(os.environ.get("HARNESS_CACHE", "~/.cache/gan-harness"))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One question at one tier, on this machine.
+
+    Args:
+        plan: the runs.
+        device: ``cpu`` or ``cuda``.
+        jobs: runs side by side.
+        threads: threads of each.
+        runs_dir: the runs' folder.
+        results_dir: the report's folder.
+    """
+
+    plan: Plan
+    device: str
+    jobs: int
+    threads: int
+    runs_dir: Path
+    results_dir: Path
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> "Job":
+        """Read the spec that the command line names."""
+        path: Path = options.spec
+        spec = load(path, options.tier, options.overrides)
+        plan = expand(path.stem, options.tier, spec)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        jobs = options.jobs or (min(cores, len(plan.runs)) if options.device == "cpu" else 1)
+        place = Path(path.stem) / (options.tier + _suffix(options.overrides))
+        threads = max(1, cores // jobs) if options.device == "cuda" else 1
+        return cls(
+            plan, options.device, jobs, threads, options.runs / place, options.results / place
+        )
+
+    @cached_property
+    def price(self) -> Price:
+        """What the plan is predicted to cost."""
+        return price(self.plan, self.device, self.jobs, self.results_dir)
+
+    def describe(self) -> str:
+        """Return the plan, to be read before it is run."""
+        plan, spec = self.plan, self.plan.spec
+        lines = [
+            f"{plan.experiment}, tier {plan.tier}: {spec.question}",
+            "",
+            f"  runs       {len(plan.runs)}: {_levels(plan)}{len(spec.seeds)} seeds, "
+            f"{self.jobs} at a time on {self.device}",
+            f"  training   {spec.model.type} to {spec.model.out_scale} px on {spec.data.type}, "
+            f"{spec.train.kimg:g} kimg or {spec.growth.iterations(spec.total_images)} iterations",
+            f"  measured   {', '.join(spec.evaluate.metrics)} with "
+            f"{spec.evaluate.extractor_spec.type}, {spec.evaluate.fake_images} images an arm, "
+            f"every {spec.evaluate.every_kimg:g} kimg",
+            f"  predicted  {_duration(self.price.minutes)} (from {self.price.source}), "
+            f"{_size(self.price.disk_gib)} on disk in {self.runs_dir}",
+            f"  report     {self.results_dir}",
+            "",
+            f"  {len(plan.arms)} arms in every run; an average's half-life is at the final scale:",
+            *_arm_lines(plan.arms),
+        ]
+        return "\n".join(lines)
+
+    def run(self, restart: bool) -> int:
+        """Train what has not finished, report it, and compare with the committed results."""
+        from harness.launch import local
+        from harness.launch.progress import Display
+
+        print(self.describe(), end="\n\n", flush=True)
+        self._check_folders()
+        machine = local.Machine(self.device, self.jobs, self.threads, CACHE_DIR.expanduser())
+        if restart:
+            self._set_aside()
+        write_atomically(self.runs_dir / "spec.yaml", dump_yaml(self.plan.settings()))
+        todo = [run for run in self.plan.runs if not local.finished(self.runs_dir / run.name)]
+        if len(todo) < len(self.plan.runs):
+            kept = len(self.plan.runs) - len(todo)
+            print(f"{kept} runs in {self.runs_dir} are finished and kept; --restart repeats them")
+        if todo:
+            local.prepare(todo[0], machine)
+        seconds = dict(zip((run.name for run in self.plan.runs), self.price.run_sec, strict=True))
+        with Display({run.name: seconds[run.name] for run in todo}, self.jobs) as display:
+            outcomes = local.execute(self.plan.runs, self.runs_dir, machine, display)
+        for name, outcome in outcomes.items():
+            print(f"  {name}: {_ending(outcome)}")
+        differs = self.report()
+        unfinished = any(o.status is not Status.FINISHED for o in outcomes.values())
+        return 1 if unfinished else differs
+
+    def report(self) -> int:
+        """Write the report of what was trained, and compare it with the committed one."""
+        from harness.report import frames
+        from harness.report.baseline import committed
+        from harness.report.verify import compare
+        from harness.report.write import write
+
+        results = frames.collect(self.plan, self.runs_dir)
+        if not (results.outcomes["status"] == Status.FINISHED.value).any():
+            raise RecordsError(
+                f"{self.runs_dir}: no run has finished, so there is nothing to report; see the "
+                "log.txt of each run"
+            )
+        before = committed(self.results_dir)
+        write(results, self.runs_dir, self.results_dir)
+        print(f"report: {self.results_dir / 'report.md'}")
+        if before is None:
+            print("nothing to compare with: no results of this question and tier are committed")
+            return 0
+        comparison = compare(results, before)
+        print(comparison.sentence)
+        return 0 if comparison.holds else 1
+
+    def _check_folders(self) -> None:
+        """Find out before training whether the results can be written, and may be."""
+        for folder in (self.runs_dir, self.results_dir):
+            probe = folder / ".writable"
+            write_atomically(probe, "")
+            probe.unlink()
+        machine = self.results_dir / "machine.json"
+        if machine.exists():
+            check_format(machine, read_json(machine)["format"])
+
+    def _set_aside(self) -> None:
+        if (self.runs_dir / "spec.yaml").exists():
+            names = (
+                self.runs_dir.with_name(f"{self.runs_dir.name}.old-{n}") for n in range(1, 1000)
+            )
+            aside = next(path for path in names if not path.exists())
+            try:
+                self.runs_dir.rename(aside)
+            except OSError as error:
+                raise OutputError(
+                    f"{self.runs_dir}: cannot be moved aside ({error.strerror})"
+                ) from None
+            print(f"earlier runs are kept in {aside}")
+
+
+def listing(folder: Path) -> int:
+    """Print the question of every spec below a folder."""
+    paths = sorted(folder.rglob("*.yaml")) if folder.is_dir() else []
+    if not paths:
+        raise SpecError([f"{folder}: is not a folder with specs (*.yaml)"])
+    for path in paths:
+        tiers = ", ".join(["quick", *(t for t in load(path).tiers if t != "quick")])
+        print(f"{path}\n  {load(path).question}\n  tiers: {tiers}")
+    return 0
+
+
+def verify(folders: Sequence[Path], readme: Path | None) -> int:
+    """Rebuild the tables of results folders from their rows, and name every difference."""
+    from harness.report.verify import check_readme, check_tables
+
+    differences = []
+    for folder in folders:
+        found = check_tables(folder)
+        print(f"{folder}: {'PASS, tables follow from their rows' if not found else 'DIFFERS'}")
+        differences += found
+    if readme is not None:
+        differences += check_readme(readme, folders[0].parents[1])
+    if differences:
+        raise ResultsDiffer("\n".join(differences))
+    return 0
+
+
+def schema() -> str:
+    """Return the JSON schema of a spec, for editors."""
+    return json.dumps(Spec.model_json_schema(), indent=1)
+
+
+def _suffix(overrides: Sequence[str]) -> str:
+    """Return a folder suffix that keeps overridden runs away from a question's own results."""
+    text = ",".join(sorted(re.sub(r"[^\w.=+\-]+", "_", override) for override in overrides))
+    if len(text) > 80:
+        from harness.spec.identity import digest
+
+        text = digest({"overrides": sorted(overrides)})
+    return f"~{text}" if text else ""
+
+
+def _levels(plan: Plan) -> str:
+    return "" if plan.levels == (ONLY_LEVEL,) else f"{len(plan.levels)} levels x "
+
+
+def _arm_lines(arms: Sequence[Arm]) -> list[str]:
+    rows = [("arm", "mode", "momentum", "decay", "half-life", "spans", "interval", "start")]
+    rows += [
+        (
+            arm.name,
+            arm.interp_mode or "-",
+            "-" if arm.momentum is None else f"{arm.momentum:.3g}",
+            "-" if arm.decay is None else f"{arm.decay:.5g}",
+            "-" if arm.half_life_kimg is None else f"{arm.half_life_kimg:.3g} kimg",
+            "-" if arm.span is None else f"{arm.span:.1%} of the run",
+            "never" if arm.interval == -1 else str(arm.interval),
+            str(arm.start_iter),
+        )
+        for arm in arms
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "    " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _ending(outcome: Outcome) -> str:
+    reason = f" ({outcome.reason.splitlines()[0]})" if outcome.reason else ""
+    return f"{outcome.status.value}{reason}, {outcome.sec:.0f} s"
+
+
+def _duration(minutes: float) -> str:
+    return f"{minutes:.1f} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
+
+
+def _size(gib: float) -> str:
+    return f"{gib:.1f} GiB" if gib >= 1 else f"{gib * 1024:.1f} MiB"

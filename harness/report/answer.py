@@ -1,0 +1,131 @@
+"""The answer to a spec's question in a few sentences, each with its uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from harness.records.quantities import lookup
+from harness.report.frames import REAL, Results
+from harness.report.statistics import Judged, paired
+from harness.report.tables import SummaryLine, summary
+from harness.report.wording import code, number
+from harness.spec.vocabulary import RAW
+
+
+def answer(results: Results) -> str:
+    """Say which arm, or which level, is best in the main metric, and how surely."""
+    metric = main_metric(results)
+    lines = [line for line in summary(results) if line.cell.quantity == metric]
+    if metric is None or not lines:
+        return "No run has finished with a measured metric, so nothing can be said."
+    if lookup(metric).better == "neither":
+        return f"{title(metric)} has no better direction: the table stands for itself."
+    if len(results.plan.levels) > 1:
+        return " ".join(_of_levels(results, lines, arm) for arm in of_interest(lines))
+    return _of_arms(results, [line for line in lines if line.cell.arm != REAL])
+
+
+def main_metric(results: Results) -> str | None:
+    """Return the first measured metric that has a better direction, else the first."""
+    directed = [metric for metric in results.metrics if lookup(metric).better != "neither"]
+    return next(iter([*directed, *results.metrics]), None)
+
+
+def title(metric: str) -> str:
+    """Return a metric's name with its protocol: ``FID[digits-cnn]``."""
+    _, bracket, protocol = metric.partition("[")
+    return lookup(metric).title + bracket + protocol
+
+
+def best_of(values: Mapping[str, float], metric: str) -> str | None:
+    """Return the name of the best finite value, the first of equals; None without a direction."""
+    known = {name: value for name, value in values.items() if math.isfinite(value)}
+    sign = {"lower": 1, "higher": -1, "neither": 0}[lookup(metric).better]
+    return min(known, key=lambda name: sign * known[name]) if known and sign else None
+
+
+def of_interest(lines: Sequence[SummaryLine]) -> list[str]:
+    """Return raw and the shadow with the best mean of the levels' medians, in one metric."""
+    medians: dict[str, list[float]] = {}
+    for line in lines:
+        medians.setdefault(line.cell.arm, []).append(line.last.median)
+    means = {name: sum(m) / len(m) for name, m in medians.items() if name not in {RAW, REAL}}
+    shadow = best_of(means, lines[0].cell.quantity) if means else None
+    return [name for name in (RAW, shadow) if name in medians]
+
+
+def _of_arms(results: Results, lines: Sequence[SummaryLine]) -> str:
+    by_arm = {line.cell.arm: line for line in lines}
+    ranked = _ranked(by_arm)
+    if not ranked:
+        return _NOTHING_FINITE
+    best, *rest = ranked
+    if best == RAW:
+        return _none_better("No shadow has", by_arm, ranked)
+    text = _leads(by_arm[best], best) + _claim(by_arm[best].to_raw, RAW)
+    rivals = [name for name in rest if name != RAW]
+    return f"{text} {_against(results, by_arm[best], rivals[0])}" if rivals else text
+
+
+def _of_levels(results: Results, lines: Sequence[SummaryLine], arm: str) -> str:
+    by_level = {line.cell.level: line for line in lines if line.cell.arm == arm}
+    ranked = _ranked(by_level)
+    first = results.plan.levels[0]
+    if not ranked:
+        return f"With {code(arm)}: {_NOTHING_FINITE}"
+    if ranked[0] == first:
+        return _none_better(f"With {code(arm)}, no level has", by_level, ranked)
+    best = by_level[ranked[0]]
+    return f"With {code(arm)}, {_leads(best, ranked[0])}{_claim(best.to_first, first)}"
+
+
+_NOTHING_FINITE = "No value is finite, so nothing can be said."
+
+
+def _ranked(lines: Mapping[str, SummaryLine]) -> list[str]:
+    """Return the names with finite medians, the best first."""
+    left = {name: line.last.median for name, line in lines.items()}
+    ranked = []
+    while left and (best := best_of(left, next(iter(lines.values())).cell.quantity)):
+        ranked.append(best)
+        del left[best]
+    return ranked
+
+
+def _leads(line: SummaryLine, name: str) -> str:
+    superlative = {"lower": "lowest", "higher": "highest"}[lookup(line.cell.quantity).better]
+    return f"{code(name)} has the {superlative} {title(line.cell.quantity)}: {_value(line)}."
+
+
+def _value(line: SummaryLine) -> str:
+    seeds = f"the median of {line.last.n} seeds" if line.last.n > 1 else "from one seed"
+    return f"{number(line.last.median)}, {seeds}"
+
+
+def _claim(judged: Judged | None, reference: str) -> str:
+    if judged is None:
+        return ""
+    text = judged.sentence(code(reference))
+    return f" It {text}." if text.startswith("cannot") else f" It is {text}."
+
+
+def _none_better(opening: str, lines: Mapping[str, SummaryLine], ranked: Sequence[str]) -> str:
+    name, *rest = ranked
+    metric = lines[name].cell.quantity
+    than = f"{lookup(metric).better} {title(metric)} than {code(name)}"
+    if not rest:
+        return f"{title(metric)} of {code(name)}, the only one measured: {_value(lines[name])}."
+    nearest = lines[rest[0]]
+    claim = _claim(nearest.to_first if name == lines[name].cell.level else nearest.to_raw, name)
+    return f"{opening} a {than}: {_value(lines[name])}. The nearest is {code(rest[0])}.{claim}"
+
+
+def _against(results: Results, line: SummaryLine, rival: str) -> str:
+    ours, theirs = results.last(line.cell), results.last(line.cell._replace(arm=rival))
+    seeds = [seed for seed in ours if seed in theirs]
+    difference = paired([ours[s] for s in seeds], [theirs[s] for s in seeds])
+    verb = "can" if difference.told_apart else "cannot"
+    return (
+        f"From the next best shadow, {code(rival)}, it {verb} be told apart (paired, unadjusted)."
+    )

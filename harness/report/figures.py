@@ -1,0 +1,109 @@
+"""Figures of a report, drawn from the same rows as its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from harness.report.answer import main_metric, of_interest, title
+from harness.report.canvas import (
+    KIMG,
+    RAW_LOOK,
+    Look,
+    fenced,
+    figure,
+    legend,
+    look,
+    png,
+    scale_y,
+)
+from harness.report.ema_figure import FLOOR, ema, floor
+from harness.report.frames import Cell, Results
+from harness.report.rate_figure import reduce_lr
+from harness.report.statistics import Spread, spread
+from harness.report.tables import summary
+from harness.spec.vocabulary import RAW
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def curves(results: Results) -> bytes | None:
+    """Draw the main metric over training: an arm a line, or a level for the arms of interest."""
+    metric = main_metric(results)
+    series = {} if metric is None else _series(results, metric)
+    if metric is None or not series:
+        return None
+    drawing, [panels] = figure((1.0, 1.0), share_y=False)
+    for axes, since in zip(panels, (0.0, results.plan.spec.train.kimg / 2), strict=True):
+        spreads = {}
+        for name, (cell, style) in series.items():
+            points = _over_training(results, cell)
+            spreads[name] = {kimg: s for kimg, s in points.items() if kimg >= since}
+            _band(axes, spreads[name], style, name)
+        shown = [v for p in spreads.values() for s in p.values() for v in (s.low, s.high)]
+        scale_y(axes, shown)
+        axes.set_xlabel(KIMG)
+    floor(panels[0], results, metric)
+    panels[0].set_ylabel(title(metric))
+    panels[1].set_title("the last half", fontsize=9.5)
+    panels[1].set_ylim(*fenced(panels[1].get_ylim(), shown))
+    last = {name: [*results.last(cell).values()] for name, (cell, _) in series.items()}
+    order = sorted(last, key=lambda name: spread(last[name]).median, reverse=True)
+    legend(drawing, [*order, FLOOR])
+    return png(drawing)
+
+
+DRAWINGS: Mapping[str, Callable[[Results], bytes | None]] = {
+    "curves.png": curves,
+    "ema.png": ema,
+    "reduce_lr.png": reduce_lr,
+}
+"""Figures by file name; one that has nothing to show gives None."""
+
+
+def _series(results: Results, metric: str) -> dict[str, tuple[Cell, Look]]:
+    levels = results.plan.levels
+    if len(levels) == 1:
+        cells = {arm.name: Cell(levels[0], arm.name, metric) for arm in results.plan.arms}
+        looks = [RAW_LOOK, *map(look, range(len(cells)))]
+        found = {name: (cell, looks[i]) for i, (name, cell) in enumerate(cells.items())}
+    else:
+        lines = [line for line in summary(results) if line.cell.quantity == metric]
+        found = {}
+        for i, level in enumerate(levels):
+            color = (RAW_LOOK if i == 0 else look(i - 1)).color
+            for arm in of_interest(lines) if lines else []:
+                style = Look(color, "-" if arm == RAW else "--", "o" if arm == RAW else "^")
+                found[f"{level}, {arm}"] = (Cell(level, arm, metric), style)
+    return {name: value for name, value in found.items() if value[0] in results.curves}
+
+
+def _over_training(results: Results, cell: Cell) -> dict[float, Spread]:
+    points: dict[float, list[float]] = {}
+    for curve in results.curves[cell].values():
+        for kimg, value in curve:
+            points.setdefault(kimg, []).append(value)
+    return {kimg: spread(points[kimg]) for kimg in sorted(points)}
+
+
+def _band(axes: Axes, points: Mapping[float, Spread], style: Look, name: str) -> None:
+    kimg, spreads = [*points], [*points.values()]
+    axes.fill_between(
+        kimg,
+        [s.low for s in spreads],
+        [s.high for s in spreads],
+        color=style.color,
+        alpha=0.13,
+        lw=0,
+    )
+    axes.plot(
+        kimg,
+        [s.median for s in spreads],
+        color=style.color,
+        linestyle=style.dashes,
+        marker=style.marker,
+        markersize=4.5,
+        linewidth=1.6,
+        label=name,
+    )

@@ -1,0 +1,100 @@
+"""A report that answers at once, for people who read it on GitHub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from harness.report import provenance
+from harness.report.answer import answer, main_metric, title
+from harness.report.frames import Results
+from harness.report.leaderboard import main_table, other_metrics, within_levels
+from harness.report.wording import code, number, table
+from harness.spec.vocabulary import RAW
+
+PICTURES = {
+    "curves.png": "{metric} over training: median and range over the seeds",
+    "reduce_lr.png": "Watched metric, its best value and the learning rate, one seed a level",
+    "ema.png": "{metric} over the EMA's half-life: median and range over the seeds",
+    "samples.png": "Real images, then the same latents for raw and every shadow, one run",
+}
+"""Pictures of a results folder with their captions, in the report's order."""
+
+
+def report(results: Results, pictures: Iterable[str]) -> str:
+    """Return ``report.md``.
+
+    Args:
+        results: the evidence.
+        pictures: which of ``PICTURES`` stand beside the report.
+    """
+    plan = results.plan
+    shown = set(pictures)
+    parts = [
+        f"# {plan.experiment}, {plan.tier}",
+        f"**Question.** {plan.spec.question}",
+        f"**Answer.** {answer(results)}",
+        main_table(results),
+        _reading(results),
+        *(_picture(results, name) for name in PICTURES if name in shown),
+        *_section("Every arm within its level", within_levels(results)),
+        *_section("Other metrics", other_metrics(results)),
+        *_section("Arms", _arms(results)),
+        *_section("Protocol", provenance.protocol(results)),
+        *_section("Cost", provenance.cost(results)),
+        *_section("Runs", provenance.outcomes(results)),
+        *_section("Machine", provenance.machine(results)),
+        *_section("Reproduce", provenance.reproduce(results)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def readme_table(results: Results) -> str:
+    """Return the answer and the main table, for a block of the README."""
+    return "\n\n".join(part for part in (answer(results), main_table(results)) if part)
+
+
+def _reading(results: Results) -> str:
+    if not results.metrics:
+        return ""
+    pairing = "The arms of a run share its trajectory and latents, so seeds are compared in pairs"
+    if len(results.plan.levels) > 1:
+        pairing = "Levels are trained apart and taken as independent (Welch)"
+    return (
+        "<details><summary>How to read the table</summary>\n\n"
+        "Medians over the seeds that finished, at the end of training. "
+        f"{pairing}; ± is half of the 95 % t interval, and the smallest difference that these "
+        "seeds could show. p is adjusted over all comparisons of its kind in the metric (Holm). "
+        "*Best during training* is the median over seeds of each one's best evaluation at the "
+        "final resolution: it is picked by looking, so it flatters. *Real images* is the same "
+        "metric of the real images themselves; for distances, between two random halves of them."
+        "\n\n</details>"
+    )
+
+
+def _picture(results: Results, name: str) -> str:
+    metric = main_metric(results)
+    caption = PICTURES[name].format(metric=title(metric) if metric else "")
+    return f"![{caption}]({name})\n\n*{caption}.*"
+
+
+def _section(heading: str, body: str) -> list[str]:
+    return [f"## {heading}", body] if body else []
+
+
+def _arms(results: Results) -> str:
+    head = ["arm", "mode", "momentum", "decay", "half-life (kimg)", "span of the run"]
+    head += ["updated every (it)", "from (it)"]
+    rows = [
+        [
+            *(code(arm.name), arm.interp_mode, _exact(arm.momentum), _exact(arm.decay)),
+            *(number(arm.half_life_kimg), "" if arm.span is None else f"{arm.span:.1%}"),
+            *(str(arm.interval), str(arm.start_iter)),
+        ]
+        for arm in results.plan.arms
+        if arm.name != RAW
+    ]
+    return table(head, rows, words=2) if rows else ""
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

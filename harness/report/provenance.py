@@ -1,0 +1,119 @@
+"""What a result rests on: protocol, cost, runs, machine, and the command that repeats it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.plan.expand import ONLY_LEVEL
+from harness.records.machine import kind
+from harness.records.quantities import lookup
+from harness.records.types import Status
+from harness.report.frames import Results
+from harness.report.tables import CLOCKS, TimingLine, timing
+from harness.report.wording import cell, code, decimals, number, table
+from harness.spec.vocabulary import METRICS
+
+_CLOCKS = {name: lookup(f"time/{name}_sec").title for name in CLOCKS}
+
+
+def protocol(results: Results) -> str:
+    """Return how the numbers were measured."""
+    spec = results.plan.spec
+    evaluate = spec.evaluate
+    extractor = evaluate.extractor_spec
+    weights = f", weights {extractor.weights_sha256[:12]}" if extractor.weights_sha256 else ""
+    iterations = spec.growth.iterations(spec.total_images)
+    metrics = "; ".join(f"{lookup(m).title}, {METRICS[m]}" for m in evaluate.metrics)
+    return "\n".join(
+        [
+            f"- Model: {spec.model.type}, {spec.model.out_scale} px; data: {spec.data.type}.",
+            f"- Training: {spec.train.kimg:g} kimg, {iterations} iterations, "
+            f"seeds {', '.join(map(str, spec.seeds))}.",
+            f"- Evaluation: every {evaluate.every_kimg:g} kimg, {evaluate.fake_images} generated "
+            f"images, the same latents for every arm; extractor {code(extractor.type)}{weights}.",
+            f"- Metrics: {metrics}.",
+        ]
+    )
+
+
+def cost(results: Results) -> str:
+    """Return what training and evaluating cost, by level."""
+    lines = timing(results)
+    heads = {"train_sec_per_kimg": "training (s/kimg)"}
+    heads |= {f"{clock}_sec": f"{title} (s)" for clock, title in _CLOCKS.items()}
+    heads |= {"peak_rss_gib": "peak memory (GiB)", "peak_gpu_gib": "peak GPU memory (GiB)"}
+    known = [name for name in heads if any(name in line.costs for line in lines)]
+    if not known:
+        return ""
+    rows = [
+        [_level_name(line.level), *(_cost_cell(line, name) for name in known)] for line in lines
+    ]
+    counts = "Median over the seeds (min to max); in percent, the share of the run's time."
+    return f"{table(['level', *(heads[name] for name in known)], rows)}\n\n{counts}"
+
+
+def _cost_cell(line: TimingLine, name: str) -> str:
+    if name not in line.costs:
+        return ""
+    found = line.costs[name]
+    places = decimals([found.high], 3)
+    median, low, high = (number(v, places) for v in (found.median, found.low, found.high))
+    share = line.costs.get(f"{name.removesuffix('_sec')}_share")
+    return f"{median} ({low} to {high})" + (f", {share.median:.0%}" if share else "")
+
+
+def outcomes(results: Results) -> str:
+    """Return how many runs finished, and why the others did not."""
+    columns = (results.outcomes[name].tolist() for name in ("level", "seed", "status", "reason"))
+    every = list(zip(*columns, strict=True))
+    others = [run for run in every if run[2] != Status.FINISHED]
+    if not others:
+        return f"All {len(every)} runs finished."
+    rows = [
+        [_level_name(level), str(seed), status, cell(why)] for level, seed, status, why in others
+    ]
+    listed = table(["level", "seed", "status", "reason"], rows, words=4)
+    count = f"{len(every) - len(others)} of {len(every)} runs finished"
+    return f"{count}; statistics leave out these:\n\n{listed}"
+
+
+def machine(results: Results) -> str:
+    """Return what the runs ran on."""
+    if not results.machine:
+        return ""
+    first, others = _machine_lines(results.machine), results.machine.get("also", [])
+    if not others:
+        return first
+    mixed = "Not all runs had the same machine and source; the others:"
+    return "\n\n".join([first, mixed, *(_machine_lines(machine) for machine in others)])
+
+
+def _machine_lines(machine: Mapping[str, Any]) -> str:
+    source, libraries = machine.get("source") or {}, machine.get("libraries") or {}
+    commit = f", commit {str(source['commit'])[:12]}" if source.get("commit") else ""
+    dirty = " with uncommitted changes" if source.get("clean") is False else ""
+    versions = ", ".join(f"{name} {version}" for name, version in libraries.items() if version)
+    return "\n".join(
+        [
+            f"- {machine.get('cpu')}; device {machine.get('device')}, {machine.get('threads')} "
+            f"threads, {machine.get('arithmetic')}; kind `{kind(machine)}`.",
+            f"- Python {machine.get('python')}; {versions}.",
+            f"- gan-harness {source.get('version')}{commit}{dirty}, source {source.get('digest')}.",
+        ]
+    )
+
+
+def reproduce(results: Results) -> str:
+    """Return the command that repeats the runs."""
+    plan = results.plan
+    command = f"experiments/{plan.experiment}.yaml --tier {plan.tier}"
+    return (
+        f"```bash\nharness run {command}\n```\n\n"
+        "On a machine of the same kind this gives the same bits; on another, values inside the "
+        "seeds' spread."
+    )
+
+
+def _level_name(level: str) -> str:
+    return "all" if level == ONLY_LEVEL else code(level)

@@ -1,0 +1,110 @@
+"""Pictures side by side: real images, then the same latents for raw and every shadow."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.errors import RecordsError
+from harness.records.types import Status
+from harness.report.frames import REAL, Results
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_LARGEST_BYTES = 190_000
+_TILE_PX = 48
+"""Smaller images are enlarged by the whole factor that first reaches this size."""
+_WIDEST_TILE_PX = 128
+_GAP_PX = 2
+_FONT_PX = 14
+
+
+def grid(results: Results, runs_dir: Path) -> bytes | None:
+    """Draw the samples of the first finished run that has kept some, a labelled row an arm.
+
+    Args:
+        results: whose arms and runs are meant.
+        runs_dir: holds ``<run>/samples/final.npz``: uint8 arrays NHWC named ``real`` and by arm,
+            the same latents in each.
+
+    Raises:
+        RecordsError: if the samples are torn or of another shape.
+    """
+    columns = (results.outcomes[name].tolist() for name in ("run", "status"))
+    for run, status in zip(*columns, strict=True):
+        path = runs_dir / run / "samples/final.npz"
+        if status == Status.FINISHED and path.is_file():
+            return _fitting({name: _tiles(a) for name, a in _rows(results, path).items()})
+    return None
+
+
+def _rows(results: Results, path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+            held = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        raise RecordsError(f"{path}: is not a file of samples: was it cut off?") from None
+    order = [REAL, *(arm.name for arm in results.plan.arms)]
+    rows = {name: held[name] for name in order if name in held}
+    shapes = {array.shape for array in rows.values()}
+    fine = len(shapes) == 1 and all(a.dtype == np.uint8 and a.ndim == 4 for a in rows.values())
+    if not fine or next(iter(shapes))[3] not in {1, 3}:
+        raise RecordsError(f"{path}: needs uint8 arrays of one shape NHWC with 1 or 3 channels")
+    return rows
+
+
+def _tiles(images: np.ndarray) -> np.ndarray:
+    """Enlarge or reduce N,H,W,C by a whole factor and make it RGB."""
+    size = images.shape[1]
+    factor = max(-(-_TILE_PX // size), 1)
+    large = images.repeat(factor, axis=1).repeat(factor, axis=2)
+    step = -(-size // _WIDEST_TILE_PX)
+    if step > 1:
+        large = _averaged(images, step)
+    return np.broadcast_to(large, (*large.shape[:3], 3))
+
+
+def _averaged(images: np.ndarray, step: int) -> np.ndarray:
+    N, H, W, C = images.shape
+    cut = images[:, : H // step * step, : W // step * step]
+    blocks = cut.reshape(N, H // step, step, W // step, step, C).astype(np.float32)
+    return blocks.mean(axis=(2, 4)).round().astype(np.uint8)
+
+
+def _fitting(rows: dict[str, np.ndarray]) -> bytes:
+    """Return the PNG with as many columns as stay a small file."""
+    columns = len(next(iter(rows.values())))
+    content = _drawn(rows, columns)
+    while len(content) > _LARGEST_BYTES and columns > 1:
+        columns = max(1, min(columns - 1, int(columns * _LARGEST_BYTES / len(content))))
+        content = _drawn(rows, columns)
+    return content
+
+
+def _drawn(rows: dict[str, np.ndarray], columns: int) -> bytes:
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(_FONT_PX)
+    labels = {name: "real images" if name == REAL else name for name in rows}
+    left = max(int(font.getlength(label)) for label in labels.values()) + 12
+    _, H, W, _ = next(iter(rows.values())).shape
+    step, width = H + _GAP_PX, columns * (W + _GAP_PX)
+    picture = Image.new("RGB", (left + width, len(rows) * step + _GAP_PX), "white")
+    draw = ImageDraw.Draw(picture)
+    for index, (name, tiles) in enumerate(rows.items()):
+        top = index * step + _GAP_PX
+        draw.text((left - 8, top + H / 2), labels[name], "black", font, anchor="rm")
+        for column, tile in enumerate(tiles[:columns]):
+            picture.paste(Image.fromarray(tile), (left + column * (W + _GAP_PX), top))
+    return _png(picture)
+
+
+def _png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG", optimize=True)
+    return file.getvalue()

@@ -1,0 +1,74 @@
+"""CSV to the byte: the shortest text of a float that gives back its bits, read strictly."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import RecordsError
+
+
+def csv_text(columns: Sequence[str], records: Iterable[Sequence[Any]], digits: int = 17) -> str:
+    """Return CSV with a header; None as an empty field.
+
+    Args:
+        columns: the header.
+        records: a sequence of fields for each line.
+        digits: significant digits of floats; 17 gives back their bits.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_field(value, digits) for value in record] for record in records)
+    return file.getvalue()
+
+
+def read_csv(path: Path, types: Mapping[str, Callable[[str], Any]]) -> list[list[Any]]:
+    """Return the records of a CSV whose columns are exactly ``types``, in order.
+
+    Raises:
+        RecordsError: naming the line, if the file is missing, cut off or of other columns.
+    """
+    text = read_text(path)
+    header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+    if header != list(types):
+        raise RecordsError(f"{path}:1: the columns are not {','.join(types)}")
+    if not text.endswith("\n"):
+        raise RecordsError(f"{path}: the last line has no end: was the file cut off?")
+    return [_record(path, number, line, types) for number, line in enumerate(lines, 2)]
+
+
+def read_text(path: Path) -> str:
+    """Return a text file's content.
+
+    Raises:
+        RecordsError: if it cannot be read as UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RecordsError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise RecordsError(f"{path}: is not a text file in UTF-8") from None
+
+
+def _field(value: Any, digits: int) -> str:
+    if value is None:
+        return ""
+    # repr is the shortest text that gives back the bits.
+    return repr(float(f"{value:.{digits}g}")) if isinstance(value, float) else str(value)
+
+
+def _record(
+    path: Path, number: int, line: Sequence[str], types: Mapping[str, Callable[[str], Any]]
+) -> list[Any]:
+    if len(line) != len(types):
+        raise RecordsError(f"{path}:{number}: holds {len(line)} fields, not {len(types)}")
+    record = []
+    for (column, kind), field in zip(types.items(), line, strict=True):
+        try:
+            record.append(kind(field))
+        except ValueError:
+            raise RecordsError(f"{path}:{number}: {column} {field!r} is not a number") from None
+    return record

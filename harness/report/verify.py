@@ -1,0 +1,222 @@
+"""Checks that anyone can make: tables against their evidence, new runs against committed ones."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Literal
+
+from harness.errors import HarnessError
+from harness.plan.expand import ONLY_LEVEL
+from harness.records.machine import kind
+from harness.report.frames import Cell, Results, read
+from harness.report.markdown import PICTURES, readme_table
+from harness.report.statistics import t_quantile
+from harness.report.tabular import read_text
+from harness.report.wording import decimals, number
+from harness.report.write import tables_of
+
+PREDICTION = 0.99
+LEAST_SHARE = 1e-3
+RULE = (
+    "the mean of the new seeds lies in the committed seeds' 99 % t prediction interval for it, "
+    "taken at least 0.1 % wide on each side"
+)
+"""For n committed and m new seeds: mean ± t(n - 1) · s · sqrt(1/n + 1/m), s the committed s.d."""
+_BLOCK = re.compile(r"<!-- results:(\S+)/([^\s/]+) -->\n(.*?)<!-- /results -->", re.DOTALL)
+_OPENING = re.compile(r"<!-- results:")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Whether new runs repeat committed ones.
+
+    Args:
+        check: ``bits`` on one kind of machine, ``spread`` between kinds, ``question`` where the
+            two do not ask the same.
+        holds: whether every value passed.
+        checked: how many values were compared.
+        failed: how many of them did not pass.
+        worst: the largest difference, named, with both values; empty where there is none.
+    """
+
+    check: Literal["bits", "spread", "question"]
+    holds: bool
+    checked: int
+    failed: int
+    worst: str
+
+    @property
+    def sentence(self) -> str:
+        """The comparison in one line."""
+        worst = f"; worst: {self.worst}" if self.worst else ""
+        match self.check:
+            case "question":
+                return f"not compared: {self.worst}"
+            case "bits":
+                rule = "same kind of machine, so every metric has to be equal to the bit"
+            case "spread":
+                rule = f"another kind of machine, so {RULE}"
+        verdict = "holds for all" if self.holds else f"does not hold for {self.failed} of"
+        return f"{rule}: {verdict} {self.checked} values{worst}"
+
+
+def check_tables(folder: Path) -> list[str]:
+    """Rebuild every table of a results folder and return the lines that differ.
+
+    Raises:
+        RecordsError: if the evidence itself cannot be read.
+    """
+    pictures = [name for name in PICTURES if (folder / name).is_file()]
+    problems = []
+    for name, rebuilt in tables_of(read(folder), pictures).items():
+        path = folder / name
+        if not path.is_file():
+            problems.append(f"{path}: is missing")
+        else:
+            problems += _differences(path, 1, read_text(path), rebuilt)
+    return problems
+
+
+def check_readme(readme: Path, results_root: Path) -> list[str]:
+    """Return where blocks ``<!-- results:EXPERIMENT/TIER -->`` are not what results give."""
+    text = read_text(readme)
+    blocks = list(_BLOCK.finditer(text))
+    problems = []
+    if len(blocks) != len(_OPENING.findall(text)) or not blocks:
+        block = "`<!-- results:NAME/TIER -->`, lines, `<!-- /results -->`"
+        problems.append(f"{readme}: needs one or more whole blocks {block}")
+    for found in blocks:
+        line = text.count("\n", 0, found.start(3)) + 1
+        try:
+            expected = readme_table(read(results_root / found[1] / found[2])) + "\n"
+        except HarnessError as error:
+            problems.append(f"{readme}:{line - 1}: {error}")
+        else:
+            problems += _differences(readme, line, found[3], expected)
+    return problems
+
+
+def compare(new: Results, old: Results) -> Comparison:
+    """Compare new runs with committed ones: bit for bit on one kind of machine, else by spread.
+
+    ``new`` may have fewer seeds than ``old``; nothing else of the question may differ.
+    """
+    if problem := _other_question(new, old):
+        return Comparison("question", False, 0, 0, problem)
+    kinds = {*_kinds(new), *_kinds(old)}
+    return _compare_bits(new, old) if len(kinds) == 1 else _compare_spread(new, old)
+
+
+def _differences(path: Path, first: int, committed: str, rebuilt: str) -> list[str]:
+    pairs = zip_longest(committed.splitlines(keepends=True), rebuilt.splitlines(keepends=True))
+    return [
+        f"{path}:{number}: committed {_shown(ours)}, rebuilt {_shown(theirs)}"
+        for number, (ours, theirs) in enumerate(pairs, first)
+        if ours != theirs
+    ]
+
+
+def _shown(line: str | None) -> str:
+    return "nothing" if line is None else repr(line.removesuffix("\n"))
+
+
+def _other_question(new: Results, old: Results) -> str:
+    ours, theirs = new.plan.settings(), old.plan.settings()
+    for name in theirs:
+        if name not in {"question", "seeds"} and ours[name] != theirs[name]:
+            return f"the specs differ in {name}: {ours[name]!r}, committed {theirs[name]!r}"
+    unknown = sorted(set(ours["seeds"]) - set(theirs["seeds"]))
+    return f"seeds {unknown} are not among the committed {theirs['seeds']}" if unknown else ""
+
+
+def _kinds(results: Results) -> set[str]:
+    return {kind(machine) for machine in (results.machine, *results.machine.get("also", ()))}
+
+
+_Key = tuple[str, int, str, str, int]
+
+
+def _values(results: Results) -> dict[_Key, float]:
+    names = ("level", "seed", "arm", "quantity", "iteration", "value")
+    table = zip(*(results.rows[name].tolist() for name in names), strict=True)
+    return {
+        (level, seed, arm, quantity, iteration): value
+        for level, seed, arm, quantity, iteration, value in table
+        if not quantity.startswith(("time/", "memory/"))
+    }
+
+
+def _compare_bits(new: Results, old: Results) -> Comparison:
+    seeds = set(new.plan.spec.seeds)
+    ours = _values(new)
+    theirs = {key: value for key, value in _values(old).items() if key[1] in seeds}
+    keys = sorted({*ours, *theirs})
+    failed = [key for key in keys if _bits(ours.get(key)) != _bits(theirs.get(key))]
+    worst = max(failed, key=lambda key: _distance(ours.get(key), theirs.get(key)), default=None)
+    text = ""
+    if worst is not None:
+        level, seed, arm, quantity, iteration = worst
+        name = f"{_named(Cell(level, arm, quantity))}, seed {seed}, iteration {iteration}"
+        text = f"{name}: {_exact(ours.get(worst))}, committed {_exact(theirs.get(worst))}"
+    return Comparison("bits", bool(keys) and not failed, len(keys), len(failed), text)
+
+
+def _compare_spread(new: Results, old: Results) -> Comparison:
+    """Judge each level, arm and metric; the worst is the furthest out in units of its limit."""
+    judged = list(_judged(new, old))
+    failed = [share for share, _ in judged if not share <= 1]
+    _, text = max(judged, key=lambda pair: math.inf if pair[0] != pair[0] else pair[0])
+    return Comparison("spread", not failed, len(judged), len(failed), text)
+
+
+def _judged(new: Results, old: Results) -> Iterator[tuple[float, str]]:
+    """Yield each difference as a share of what is allowed, and in words."""
+    cells = {c for r in (new, old) for c in r.curves if c.quantity in old.metrics}
+    if not cells:
+        yield math.inf, "no run has finished"
+    for cell in sorted(cells):
+        ours, theirs = [*new.last(cell).values()], [*old.last(cell).values()]
+        if not ours or len(theirs) < 2:
+            lacking = "no new run" if not ours else "fewer than two committed runs"
+            yield math.inf, f"{_named(cell)}: {lacking} to compare"
+        else:
+            value, centre, allowed = _limits(ours, theirs)
+            texts = [number(v, decimals([centre], 5)) for v in (value, centre, allowed)]
+            share = abs(value - centre) / allowed if allowed else math.inf
+            share = 0.0 if value == centre else share
+            yield share, f"{_named(cell)}: {texts[0]}, committed {texts[1]} ± {texts[2]}"
+
+
+def _limits(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
+    """Return the new mean, the committed mean, and the difference that is allowed."""
+    n, centre = len(theirs), statistics.fmean(theirs)
+    width = t_quantile(n - 1, PREDICTION) * statistics.stdev(theirs)
+    allowed = width * math.sqrt(1 / n + 1 / len(ours))
+    return statistics.fmean(ours), centre, max(allowed, LEAST_SHARE * abs(centre))
+
+
+def _named(cell: Cell) -> str:
+    level = "" if cell.level == ONLY_LEVEL else f"{cell.level}, "
+    return f"{level}{cell.arm}, {cell.quantity}"
+
+
+def _bits(value: float | None) -> bytes:
+    return b"" if value is None else struct.pack("<d", value)
+
+
+def _exact(value: float | None) -> str:
+    return "nothing" if value is None else repr(value)
+
+
+def _distance(ours: float | None, theirs: float | None) -> float:
+    """Return the relative difference; infinite where one is missing or not a number."""
+    if ours is None or theirs is None or not (math.isfinite(ours) and math.isfinite(theirs)):
+        return math.inf
+    return abs(ours - theirs) / max(abs(ours), abs(theirs), 1e-300)

@@ -1,0 +1,65 @@
+"""A results folder: the evidence, and everything that follows from it.
+
+::
+
+    spec.yaml  machine.json  runs.csv  outcomes.csv     the evidence
+    summary.csv  timing.csv  report.md                  rebuilt from it, to the byte
+    curves.png  ema.png  reduce_lr.png  samples.png     where there is something to show
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from harness.errors import OutputError
+from harness.records.store import dump_yaml, write_atomically, write_json
+from harness.report.frames import Results, frame_text
+from harness.report.markdown import PICTURES, report
+from harness.report.tables import summary_text, timing_text
+
+SAMPLES = "samples.png"
+
+
+def write(results: Results, runs_dir: Path | None, folder: Path) -> None:
+    """Write a results folder; the samples of an earlier one stay where ``runs_dir`` is None.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+        RecordsError: if the runs' samples are torn.
+    """
+    drawn = _pictures(results, runs_dir)
+    kept = {SAMPLES} if runs_dir is None and (folder / SAMPLES).is_file() else set()
+    write_atomically(folder / "spec.yaml", dump_yaml(results.plan.settings()))
+    write_json(folder / "machine.json", results.machine)
+    write_atomically(folder / "runs.csv", frame_text(results.rows))
+    write_atomically(folder / "outcomes.csv", frame_text(results.outcomes))
+    for name, picture in drawn.items():
+        write_atomically(folder / name, picture)
+    for name in PICTURES.keys() - drawn.keys() - kept:
+        _remove(folder / name)
+    for name, text in tables_of(results, {*drawn, *kept}).items():
+        write_atomically(folder / name, text)
+
+
+def tables_of(results: Results, pictures: Iterable[str] = tuple(PICTURES)) -> dict[str, str]:
+    """Return the text of every table file, given which pictures stand beside the report."""
+    return {
+        "summary.csv": summary_text(results),
+        "timing.csv": timing_text(results),
+        "report.md": report(results, pictures),
+    }
+
+
+def _pictures(results: Results, runs_dir: Path | None) -> Mapping[str, bytes]:
+    from harness.report import figures, samples  # matplotlib takes a second to load
+
+    drawn = {name: draw(results) for name, draw in figures.DRAWINGS.items()}
+    if runs_dir is not None:
+        drawn[SAMPLES] = samples.grid(results, runs_dir)
+    return {name: content for name, content in drawn.items() if content is not None}
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be removed ({error.strerror})") from None

@@ -1,0 +1,90 @@
+"""Everything this project does, by one command each: `nox -l` lists it, `nox -s NAME` does it."""
+
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "contracts", "tests"]
+
+PINNED = ("-c", "constraints.txt")
+RESULTS = ("results/pggan-ema/quick", "results/pggan-reduce-lr/quick")
+
+
+def _install(session: nox.Session, *extras: str) -> None:
+    """Install the harness as it stands here, at the pinned versions."""
+    chosen = f"[{','.join(extras)}]" if extras else ""
+    session.install("-e", f".{chosen}", *PINNED)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the test suite at the pinned versions."""
+    _install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(name="tests-latest")
+def tests_latest(session: nox.Session) -> None:
+    """Run the test suite on the newest version of everything."""
+    session.install("--upgrade", "-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install("ruff", *PINNED)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly."""
+    _install(session, "types")
+    session.run("mypy")
+
+
+@nox.session
+def contracts(session: nox.Session) -> None:
+    """Check that each step of the data's way imports only what stands below it."""
+    _install(session, "lint")
+    session.run("lint-imports")
+
+
+@nox.session(name="reproduce-pggan")
+def reproduce_pggan(session: nox.Session) -> None:
+    """Answer experiments/pggan-ema.yaml: train, measure, report (-- --tier gpu --device cuda)."""
+    _install(session)
+    session.run("harness", "run", "experiments/pggan-ema.yaml", *session.posargs)
+
+
+@nox.session(name="reproduce-reduce-lr")
+def reproduce_reduce_lr(session: nox.Session) -> None:
+    """Answer experiments/pggan-reduce-lr.yaml: train, measure, report."""
+    _install(session)
+    session.run("harness", "run", "experiments/pggan-reduce-lr.yaml", *session.posargs)
+
+
+@nox.session(name="check-results")
+def check_results(session: nox.Session) -> None:
+    """Rebuild every committed table from its rows; fail on any difference."""
+    _install(session)
+    committed = [folder for folder in RESULTS if Path(folder).exists()]
+    session.run("harness", "verify", "--readme", "README.md", *committed)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the harness's own speed as ratios; writes results/benchmarks/."""
+    _install(session)
+    session.run("harness", "bench", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/site; broken links fail."""
+    _install(session, "docs")
+    session.run("mkdocs", "build", "--strict", "-f", "docs/mkdocs.yml")

@@ -1,0 +1,94 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_records import digits, keep_samples, record
+
+from harness.errors import RecordsError
+from harness.records.types import Outcome, Status
+from harness.report import frames
+from harness.report.samples import grid
+
+
+def pixels_of(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def tile(picture, row, column, columns, size=48):
+    """Cut a tile out; tiles stand at the right end, 2 pixels apart."""
+    left = picture.shape[1] - (columns - column) * (size + 2)
+    top = 2 + row * (size + 2)
+    return picture[top : top + size, left : left + size]
+
+
+def drawn(plan, tmp_path, images):
+    results = frames.collect(plan, record(plan, tmp_path))
+    keep_samples(plan, tmp_path, images)
+    return grid(results, tmp_path)
+
+
+def test_real_images_stand_on_top_then_the_arms_as_in_the_spec(results, runs_dir):
+    picture = pixels_of(grid(results, runs_dir))
+    assert picture.shape[0] == 4 * 50 + 2
+    for row, seed in enumerate([3, 2, 1, 0]):  # real, raw, paper, mean
+        for column in (0, 15):
+            shown = tile(picture, row, column, 16)
+            wanted = digits(seed)[column].repeat(6, 0).repeat(6, 1)
+            assert (shown == wanted).all()
+
+
+def test_the_picture_is_the_same_each_time(results, runs_dir):
+    assert grid(results, runs_dir) == grid(results, runs_dir)
+
+
+def test_colour_images_that_would_weigh_too_much_lose_columns(plan, tmp_path):
+    images = {"real": digits(0, 64, 3), "raw": digits(1, 64, 3), "paper": digits(2, 64, 3)}
+    content = drawn(plan, tmp_path, images)
+    assert len(content) < 200_000
+    columns = (pixels_of(content).shape[1] - 60) // 66
+    assert 2 <= columns < 16
+    assert (tile(pixels_of(content), 2, 0, columns, 64) == images["paper"][0]).all()
+
+
+def test_large_images_are_averaged_down(plan, tmp_path):
+    checks = np.indices((256, 256)).sum(0)[None, ..., None] % 2 * 200
+    images = {name: np.broadcast_to(checks, (16, 256, 256, 1)).astype(np.uint8) for name in ["raw"]}
+    picture = pixels_of(drawn(plan, tmp_path, images))
+    assert (tile(picture, 0, 3, 16, 128) == 100).all()
+
+
+def test_the_first_run_that_finished_is_shown(plan, tmp_path):
+    results = frames.collect(
+        plan, record(plan, tmp_path, outcomes={("-", 0): Outcome(Status.FAILED, "no")})
+    )
+    keep_samples(plan, tmp_path, {"raw": digits(0)})
+    with pytest.raises(RecordsError, match="seed1"):  # whose samples are of no use
+        grid(results, tmp_path)
+
+
+def test_runs_without_samples_give_no_picture(results, tmp_path):
+    assert grid(results, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        {"raw": digits(0).astype(np.float32)},
+        {"raw": digits(0), "paper": digits(0)[:3]},
+        {"raw": digits(0, channels=2)},
+        {"unknown": digits(0)},
+    ],
+)
+def test_samples_of_another_shape_are_refused(plan, tmp_path, images):
+    with pytest.raises(RecordsError, match="needs uint8 arrays of one shape NHWC"):
+        drawn(plan, tmp_path, images)
+
+
+def test_torn_samples_are_refused(plan, tmp_path):
+    results = frames.collect(plan, record(plan, tmp_path))
+    keep_samples(plan, tmp_path, {"raw": digits(0)})
+    path = tmp_path / plan.runs[0].name / "samples" / "final.npz"
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(RecordsError, match=r"was it cut off\?"):
+        grid(results, tmp_path)
