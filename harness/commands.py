@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from pathlib import Path
 from harness.errors import OutputError, RecordsError, ResultsDiffer, SpecError
 from harness.plan.arms import Arm
 from harness.plan.expand import ONLY_LEVEL, Plan, expand
-from harness.plan.price import Price, price
+from harness.plan.price import Price, best_jobs, price
 from harness.records.store import check_format, dump_yaml, read_json, write_atomically
 from harness.records.types import Outcome, Status
 from harness.spec.load import load
@@ -48,7 +49,7 @@ class Job:
         spec = load(path, options.tier, options.overrides)
         plan = expand(path.stem, options.tier, spec)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        jobs = options.jobs or (min(cores, len(plan.runs)) if options.device == "cpu" else 1)
+        jobs = options.jobs or (best_jobs(len(plan.runs), cores) if options.device == "cpu" else 1)
         place = Path(path.stem) / (options.tier + _suffix(options.overrides))
         threads = max(1, cores // jobs) if options.device == "cuda" else 1
         return cls(
@@ -58,7 +59,9 @@ class Job:
     @cached_property
     def price(self) -> Price:
         """What the plan is predicted to cost."""
-        return price(self.plan, self.device, self.jobs, self.results_dir)
+        cores = os.cpu_count() or 1
+        shared = max(1.0, self.jobs / cores) if self.device == "cpu" else 1.0
+        return price(self.plan, self.device, self.jobs, shared, self.results_dir)
 
     def describe(self) -> str:
         """Return the plan, to be read before it is run."""
@@ -87,6 +90,8 @@ class Job:
         from harness.launch import local
         from harness.launch.progress import Display
 
+        # A polite kill ends as Ctrl-C does: the runs under way are stopped and their rows kept.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         print(self.describe(), end="\n\n", flush=True)
         self._check_folders()
         machine = local.Machine(self.device, self.jobs, self.threads, CACHE_DIR.expanduser())
@@ -167,9 +172,14 @@ def listing(folder: Path) -> int:
     return 0
 
 
-def verify(folders: Sequence[Path], readme: Path | None) -> int:
-    """Rebuild the tables of results folders from their rows, and name every difference."""
-    from harness.report.verify import check_readme, check_tables
+def verify(folders: Sequence[Path], readme: Path | None, update: bool) -> int:
+    """Rebuild the tables of results folders from their rows, and name every difference.
+
+    Args:
+        readme: a file that quotes tables in blocks ``<!-- results:NAME/TIER -->``.
+        update: write those blocks first.
+    """
+    from harness.report.verify import check_readme, check_tables, update_readme
 
     differences = []
     for folder in folders:
@@ -177,6 +187,8 @@ def verify(folders: Sequence[Path], readme: Path | None) -> int:
         print(f"{folder}: {'PASS, tables follow from their rows' if not found else 'DIFFERS'}")
         differences += found
     if readme is not None:
+        if update:
+            update_readme(readme, folders[0].parents[1])
         differences += check_readme(readme, folders[0].parents[1])
     if differences:
         raise ResultsDiffer("\n".join(differences))

@@ -52,6 +52,7 @@ class GrowingImages(Dataset[Batch]):
         self._device = torch.device(device)
         self._scales: dict[int, Tensor | Pixels] = {}
         self.curr_scale = min(scales)
+        self.metainfo: dict[str, Any] = {}  # mmengine's loops look for it
         self._num_images = len(scales[self.curr_scale])
         room = max_device_gib * 2**30
         for scale, pixels in sorted(scales.items()):

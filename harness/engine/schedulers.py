@@ -96,9 +96,9 @@ class ReduceLR(_ParamScheduler):
 
     def is_better(self, value: float) -> bool:
         """Return whether the value improves on the best so far by more than the threshold."""
-        if math.isinf(self.best):
-            return not math.isnan(value)
-        margin = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)
+        margin = self.threshold
+        if self.threshold_mode == "rel":
+            margin *= abs(self.best) if math.isfinite(self.best) else 0.0
         return value < self.best - margin if self.mode == "min" else value > self.best + margin
 
     def _reduce(self) -> None:

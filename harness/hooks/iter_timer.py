@@ -28,23 +28,30 @@ class IterTimerHook(mmengine.hooks.IterTimerHook):
         self.train_sec = 0.0
         self.eval_sec = 0.0
         self._mark = time.perf_counter()
+        self._training = False
 
     def before_train(self, runner: Runner) -> None:
         """Start the training clock."""
         super().before_train(runner)
         self._lap()
+        self._training = True
 
     def after_train(self, runner: Runner) -> None:
         """Stop the training clock."""
         self.train_sec += self._lap()
+        self._training = False
 
     def before_val(self, runner: Runner) -> None:
-        """Stop the training clock, start evaluation's."""
-        self.train_sec += self._lap()
+        """Stop the training clock, if it runs, and start evaluation's."""
+        lap = self._lap()
+        if self._training:
+            self.train_sec += lap
 
     def after_val(self, runner: Runner) -> None:
         """Stop evaluation's clock, start training's."""
         self.eval_sec += self._lap()
+        # The next iteration's time begins here: computing metrics is no part of it.
+        self.t = time.time()
 
     def _lap(self) -> float:
         if torch.cuda.is_available() and torch.cuda.is_initialized():

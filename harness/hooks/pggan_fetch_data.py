@@ -1,11 +1,13 @@
 """PGGANFetchDataHook: batches of the scale and size that growth says, at every iteration."""
 
+from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
+from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
-from torch.utils.data import DataLoader
+from mmengine.runner import IterBasedTrainLoop, Runner
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from harness.data.order import ShownImages
 from harness.registry import HOOKS
@@ -36,7 +38,8 @@ class PGGANFetchDataHook(Hook):
         interval: iterations between looks at the model; -1 never looks.
 
     Raises:
-        TypeError: if the model does not grow.
+        TypeError: if the model does not grow, the loop goes by epochs, or batches of the loader
+            cannot be resized.
     """
 
     def __init__(self, interval: int = 1) -> None:
@@ -62,6 +65,9 @@ class PGGANFetchDataHook(Hook):
             dataloader: the loader in use; its dataset has ``update_annotations(scale) -> bool``.
             curr_scale: resolution in pixels.
             batch_size: images in a batch; by default as it is.
+
+        Raises:
+            TypeError: if the loader has a batch sampler other than ShownImages.
         """
         changed = dataloader.dataset.update_annotations(curr_scale)  # type: ignore[attr-defined]
         order = dataloader.batch_sampler
@@ -69,9 +75,15 @@ class PGGANFetchDataHook(Hook):
             if batch_size is not None and batch_size != order.batch_size:
                 order.set_batch_size(batch_size)
                 changed = True
-        else:
+        elif type(order) is BatchSampler and dataloader.batch_size is not None:
             batch_size = batch_size or dataloader.batch_size
             changed = changed or batch_size != dataloader.batch_size
+            changed = changed or not isinstance(dataloader.sampler, Continued)
+        else:
+            raise TypeError(
+                f"PGGANFetchDataHook: batches of {type(order).__name__} cannot be resized: give "
+                "the dataloader a batch_size and a sampler, or ShownImages"
+            )
         # A loader without workers reads scale and size when it fetches: nothing to build anew.
         if not changed or (isinstance(order, ShownImages) and dataloader.num_workers == 0):
             return None
@@ -85,10 +97,53 @@ class PGGANFetchDataHook(Hook):
                 "and next_batch_size): leave the hook out"
             )
         loop = runner.train_loop
+        if not isinstance(loop, IterBasedTrainLoop):
+            raise TypeError(
+                f"PGGANFetchDataHook: {type(loop).__name__} keeps the loader that its epoch began "
+                "with: train by an IterBasedTrainLoop"
+            )
         new = self.update_dataloader(loop.dataloader, model.next_scale, model.next_batch_size)
         if new is not None:
             loop.dataloader = new
             loop.dataloader_iterator = type(loop.dataloader_iterator)(new)
+
+
+class Continued(Sampler[int]):
+    """A sampler whose epoch goes on in the next loader.
+
+    A generator would be closed together with the loader's iterator; this is a plain iterator.
+
+    Args:
+        sampler: yields the indices of an epoch.
+    """
+
+    def __init__(self, sampler: Any) -> None:
+        if isinstance(sampler, InfiniteSampler):
+            # It has one generator for good, which the loader in use will close.
+            sampler = InfiniteSampler(sampler.dataset, sampler.shuffle, sampler.seed)
+        self._sampler = sampler
+        self._epochs = 0
+        self._indices: Iterator[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def __iter__(self) -> Iterator[int]:
+        if self._indices is None:
+            if isinstance(self._sampler, DefaultSampler):
+                self._sampler.set_epoch(self._epochs)
+            self._indices = iter(self._sampler)
+        return self
+
+    def __next__(self) -> int:
+        if self._indices is None:
+            raise StopIteration
+        try:
+            return next(self._indices)
+        except StopIteration:
+            self._epochs += 1
+            self._indices = None
+            raise
 
 
 def _rebuilt(old: DataLoader[Any], batch_size: int | None) -> DataLoader[Any]:
@@ -96,7 +151,13 @@ def _rebuilt(old: DataLoader[Any], batch_size: int | None) -> DataLoader[Any]:
     sizes: dict[str, Any] = (
         {"batch_sampler": old.batch_sampler}
         if isinstance(old.batch_sampler, ShownImages)
-        else {"batch_size": batch_size, "sampler": old.sampler, "drop_last": old.drop_last}
+        else {
+            "batch_size": batch_size,
+            "sampler": old.sampler
+            if isinstance(old.sampler, Continued)
+            else Continued(old.sampler),
+            "drop_last": old.drop_last,
+        }
     )
     return DataLoader(
         old.dataset,

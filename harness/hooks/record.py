@@ -68,9 +68,12 @@ class RecordHook(Hook):
             losses = {_LOSSES[n]: float(v) for n, v in outputs.items() if n in _LOSSES}
             self._write(runner, "run", losses | self._training(runner))
 
+    def before_val(self, runner: Runner) -> None:
+        """End a diverged run with the iteration of its loss, before an image tells a later one."""
+        self._raise_if_bad()
+
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
         """Write every arm's metrics and what ReduceLR made of them."""
-        self._raise_if_bad()
         for name, value in (metrics or {}).items():
             quantity, _, arm = name.rpartition("/")
             self._write(runner, arm, {quantity: value})

@@ -35,7 +35,7 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
     """Step schedulers by time as mmengine does, and ReduceLR by a value.
 
     It takes the place of mmengine's ``param_scheduler`` default hook. With ``val_metric`` the
-    value is that metric of each ``interval``-th validation; without, the mean of the training
+    value is that metric's mean over ``interval`` validations; without, the mean of the training
     loss (``outputs['loss']``, weighted by images) over ``interval`` iterations or epochs.
 
     Args:
@@ -58,8 +58,8 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         self.decisions: dict[str, Decision] = {}
         """The latest decision by optimizer name; empty before the first."""
         self.validations = 0
-        self._loss_sum = 0.0
-        self._loss_images = 0
+        self._sum = 0.0
+        self._weight = 0
 
     def after_train_iter(
         self,
@@ -75,51 +75,52 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         if outputs is None or "loss" not in outputs:
             known = ", ".join(outputs or ())
             raise KeyError(f"train_step returned no 'loss' to watch; it returned: {known}")
-        images = batch_images(data_batch)
-        self._loss_sum += float(outputs["loss"]) * images
-        self._loss_images += images
+        self._add(float(outputs["loss"]), batch_images(data_batch))
         if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
-            self._watch_loss(runner)
+            self._watch(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Step schedulers by epoch; look at the mean loss when that is due."""
         super().after_train_epoch(runner)
         if self.val_metric is None and self.by_epoch and self.every_n_epochs(runner, self.interval):
-            self._watch_loss(runner)
+            self._watch(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
-        """Look at the metric of each ``interval``-th validation."""
+        """Add up the metric; look at its mean at each ``interval``-th validation."""
         super().after_val_epoch(runner, metrics)
         self.decisions = {}
         if self.val_metric is None or metrics is None:
             return
-        self.validations += 1
-        if self.validations % self.interval:
-            return
         if self.val_metric not in metrics:
             known = ", ".join(metrics)
             raise KeyError(f"val_metric {self.val_metric!r} was not measured; measured: {known}")
-        self._watch(runner, float(metrics[self.val_metric]))
+        self._add(float(metrics[self.val_metric]), 1)
+        self.validations += 1
+        if self.validations % self.interval == 0:
+            self._watch(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the running mean and the count of validations."""
-        state = (self.validations, self._loss_sum, self._loss_images)
+        state = (self.validations, self._sum, self._weight)
         checkpoint["harness_reduce_lr"] = state
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Go on with the running mean and the count of validations."""
         state = checkpoint.get("harness_reduce_lr", (0, 0.0, 0))
-        self.validations, self._loss_sum, self._loss_images = state
+        self.validations, self._sum, self._weight = state
 
-    def _watch_loss(self, runner: Runner) -> None:
-        if self._loss_images:
-            self._watch(runner, self._loss_sum / self._loss_images)
-        self._loss_sum, self._loss_images = 0.0, 0
+    def _add(self, value: float, weight: int) -> None:
+        self._sum += value * weight
+        self._weight += weight
 
-    def _watch(self, runner: Runner, value: float) -> None:
-        self.decisions = {
-            name: scheduler.watch(value) for name, scheduler in _watching(runner.param_schedulers)
-        }
+    def _watch(self, runner: Runner) -> None:
+        if self._weight:
+            mean = self._sum / self._weight
+            self.decisions = {
+                name: scheduler.watch(mean)
+                for name, scheduler in _watching(runner.param_schedulers)
+            }
+        self._sum, self._weight = 0.0, 0
 
 
 def _watching(schedulers: Any) -> Iterator[tuple[str, Watching]]:

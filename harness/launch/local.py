@@ -110,7 +110,8 @@ def _server() -> ForkServerContext:
 def _start(context: ForkServerContext, run: Run, runs_dir: Path, machine: Machine) -> Running:
     path = runs_dir / run.name
     process = context.Process(
-        target=work, args=(run, path, machine.device, machine.threads, machine.cache_dir)
+        target=work,
+        args=(run, path, machine.device, machine.threads, machine.jobs, machine.cache_dir),
     )
     process.start()
     return Running(run, RunFolder(path), process)

@@ -14,8 +14,10 @@ from rich.table import Table
 from harness.launch.local import Running
 from harness.plan.price import training_cost
 from harness.records.types import Row
+from harness.spec.vocabulary import RAW
 
 _PLAIN_EVERY_SEC = 20.0
+_TELLING_SHARE = 0.1
 
 
 @dataclass
@@ -47,10 +49,10 @@ class Latest:
         if row.arm == "real":
             return
         if row.kimg > self.kimg:
-            self.kimg, self.sec, self.best = row.kimg, row.sec, None
+            self.kimg, self.sec = row.kimg, row.sec
         if row.quantity.startswith("fid["):
-            if row.arm == "raw":
-                self.fid = row.value
+            if row.arm == RAW:  # the first arm of an evaluation
+                self.fid, self.best = row.value, None
             elif self.best is None or row.value < self.best[1]:
                 self.best = (row.arm, row.value)
 
@@ -126,8 +128,11 @@ class Display:
             for one in active
         }
         spent = [(shares[one.run.name], time.monotonic() - one.since, one) for one in active]
+        # A run's first seconds go into its start and say little of its pace.
         known = [
-            (sec / share / self._predicted[one.run.name]) for share, sec, one in spent if share
+            sec / share / self._predicted[one.run.name]
+            for share, sec, one in spent
+            if share > _TELLING_SHARE
         ]
         pace = sum(known) / len(known) if known else 1.0
         left = sorted(

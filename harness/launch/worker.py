@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     import torch
 
 
-def work(run: Run, path: Path, device: str, threads: int, cache_dir: Path) -> None:
+def work(run: Run, path: Path, device: str, threads: int, jobs: int, cache_dir: Path) -> None:
     """Train one run; its folder holds the outcome afterwards, good or bad.
 
     Args:
         path: the run's folder.
         device: ``cpu`` or ``cuda``.
         threads: threads to compute with.
+        jobs: runs side by side, which its seconds depend on.
         cache_dir: where prepared images and reference statistics are kept.
     """
     begin = time.perf_counter()
@@ -39,7 +40,7 @@ def work(run: Run, path: Path, device: str, threads: int, cache_dir: Path) -> No
     status, reason, iteration = Status.FINISHED, "", 0
     try:
         torch_device, name = _settle(device, threads)
-        folder.begin(run.settings, describe(device, name, threads))
+        folder.begin(run.settings, describe(device, name, threads, jobs))
         from harness.engine.build import train
 
         iteration = train(run, folder, torch_device, cache_dir)

@@ -41,7 +41,7 @@ class Rates:
 
 
 RATES = {
-    "cpu": Rates(20.0, 0.012, 4000.0, 1.5, True),
+    "cpu": Rates(24.0, 0.024, 5000.0, 3.0, True),
     # From published peak rates and launch counts, not measured with this harness.
     "cuda": Rates(10000.0, 0.015, 3000.0, 8.0, False),
 }
@@ -65,16 +65,30 @@ class Price:
     source: str
 
 
-def price(plan: Plan, device: str, jobs: int, earlier: Path | None = None) -> Price:
+def best_jobs(runs: int, cores: int) -> int:
+    """Return how many one-thread runs side by side end soonest.
+
+    Three runs on two cores end sooner at once, taking turns, than two and then one: no core idles.
+    """
+    return min(
+        range(1, 2 * cores + 1),
+        key=lambda jobs: (-(-runs // jobs) * max(1.0, min(jobs, runs) / cores), jobs),
+    )
+
+
+def price(
+    plan: Plan, device: str, jobs: int, shared: float = 1.0, earlier: Path | None = None
+) -> Price:
     """Predict a plan's cost.
 
     Args:
         device: ``cpu`` or ``cuda``.
         jobs: runs that train side by side.
+        shared: how many of them share a core.
         earlier: a results folder of the same question, if there is one.
     """
     rates = RATES[device]
-    run_sec = tuple(_run_sec(run.spec, rates) for run in plan.runs)
+    run_sec = tuple(shared * _run_sec(run.spec, rates) for run in plan.runs)
     source = f"{device}'s measured rates" if rates.measured else f"{device}'s rates, not measured"
     measured = None if earlier is None else _measured_run_sec(earlier)
     if measured is not None and earlier is not None:

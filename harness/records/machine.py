@@ -18,13 +18,14 @@ _KIND = ("cpu", "isa", "device", "threads", "arithmetic", "python", "libraries")
 PACKAGE = Path(__file__).parents[1]
 
 
-def describe(device: str, device_name: str, threads: int) -> dict[str, Any]:
+def describe(device: str, device_name: str, threads: int, jobs: int = 1) -> dict[str, Any]:
     """Return the machine as a JSON object.
 
     Args:
         device: ``cpu`` or ``cuda``.
         device_name: the accelerator's name and driver, empty for a CPU.
         threads: threads that a run computes with.
+        jobs: runs side by side.
     """
     return {
         "cpu": _cpu_info("model name"),
@@ -33,6 +34,7 @@ def describe(device: str, device_name: str, threads: int) -> dict[str, Any]:
         "memory_gib": round(_memory_gib(), 1),
         "device": device if not device_name else f"{device}: {device_name}",
         "threads": threads,
+        "jobs": jobs,
         "arithmetic": "float32",
         "system": platform.system(),
         "python": platform.python_version(),

@@ -96,8 +96,10 @@ def _machine_lines(machine: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in libraries.items() if version)
     return "\n".join(
         [
-            f"- {machine.get('cpu')}; device {machine.get('device')}, {machine.get('threads')} "
-            f"threads, {machine.get('arithmetic')}; kind `{kind(machine)}`.",
+            f"- {machine.get('cpu')}, {machine.get('cores')} cores; device "
+            f"{machine.get('device')}, {machine.get('jobs')} runs side by side with "
+            f"{machine.get('threads')} threads each, {machine.get('arithmetic')}; kind "
+            f"`{kind(machine)}`.",
             f"- Python {machine.get('python')}; {versions}.",
             f"- gan-harness {source.get('version')}{commit}{dirty}, source {source.get('digest')}.",
         ]

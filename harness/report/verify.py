@@ -15,6 +15,7 @@ from typing import Literal
 from harness.errors import HarnessError
 from harness.plan.expand import ONLY_LEVEL
 from harness.records.machine import kind
+from harness.records.store import write_atomically
 from harness.report.frames import Cell, Results, read
 from harness.report.markdown import PICTURES, readme_table
 from harness.report.statistics import t_quantile
@@ -101,6 +102,16 @@ def check_readme(readme: Path, results_root: Path) -> list[str]:
         else:
             problems += _differences(readme, line, found[3], expected)
     return problems
+
+
+def update_readme(readme: Path, results_root: Path) -> None:
+    """Write into each block of a README what its results give."""
+
+    def block(found: re.Match[str]) -> str:
+        table = readme_table(read(results_root / found[1] / found[2]))
+        return f"<!-- results:{found[1]}/{found[2]} -->\n{table}\n<!-- /results -->"
+
+    write_atomically(readme, _BLOCK.sub(block, read_text(readme)))
 
 
 def compare(new: Results, old: Results) -> Comparison:

@@ -18,6 +18,7 @@ MACHINE = {
     "memory_gib": 8.0,
     "device": "cpu",
     "threads": 2,
+    "jobs": 3,
     "arithmetic": "float32",
     "system": "Linux",
     "python": "3.11.7",

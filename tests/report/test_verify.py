@@ -8,7 +8,8 @@ from harness.errors import RecordsError
 from harness.records.types import Outcome, Row, Status
 from harness.report import frames
 from harness.report.markdown import readme_table
-from harness.report.verify import check_readme, check_tables, compare
+from harness.report.verify import check_readme, check_tables, compare, update_readme
+from harness.report.write import write
 
 ELSEWHERE = {**MACHINE, "cpu": "Other CPU"}
 
@@ -202,3 +203,14 @@ def test_unreadable_evidence_is_an_error(folder):
     (folder / "runs.csv").unlink()
     with pytest.raises(RecordsError, match="cannot be read"):
         check_tables(folder)
+
+
+def test_a_readme_is_brought_up_to_date(results, tmp_path):
+    root = tmp_path / "results"
+    write(results, None, root / "demo" / "quick")
+    readme = tmp_path / "README.md"
+    readme.write_text("# x\n<!-- results:demo/quick -->\nold\n<!-- /results -->\nend\n")
+    assert check_readme(readme, root)
+    update_readme(readme, root)
+    assert check_readme(readme, root) == []
+    assert readme.read_text().endswith("<!-- /results -->\nend\n")

@@ -1,0 +1,38 @@
+"""Benchmarks: what their sentences say, and that both sides are taken in turns."""
+
+import pytest
+
+from harness.bench import run
+from harness.bench.ema_overhead import measure
+from harness.bench.timing import Comparison, in_turns
+from harness.errors import SpecError
+
+
+def test_the_ratio_is_the_median_of_pairs():
+    pairs = tuple((value, 1.0) for value in (1.0, 1.1, 1.2, 1.3, 9.0))
+    comparison = Comparison("a", "b", "a step", pairs, allowed=1.1)
+    assert comparison.ratio[0] == 1.2
+    assert "1.200 times" in comparison.sentence
+    assert "missed" in comparison.sentence
+    assert len(comparison.csv().splitlines()) == 6
+
+
+def test_sides_are_taken_in_turns():
+    calls = []
+    pairs = in_turns(lambda: calls.append("a"), lambda: calls.append("b"), turns=4, calls=2)
+    assert "".join(calls) == "aabbbbaaaabbbbaa"
+    assert len(pairs) == 4
+
+
+def test_an_unknown_benchmark_is_named(tmp_path):
+    with pytest.raises(SpecError, match="'speed' is not a benchmark; known: ema_overhead"):
+        run(["speed"], tmp_path, "cpu")
+
+
+def test_shadows_leave_training_as_it_is(monkeypatch):
+    """The benchmark's own check of both sides, on real runners; its times are not judged here."""
+    monkeypatch.setattr("harness.bench.ema_overhead._TURNS", 2)
+    monkeypatch.setattr("harness.bench.ema_overhead._CALLS", 1)
+    comparison = measure("cpu")
+    assert "9 EMA shadows" in comparison.first
+    assert all(a > 0 and b > 0 for a, b in comparison.pairs)
