@@ -1,20 +1,11 @@
 """Real image sets, read into uint8 N3HW in an order that is the same on every machine.
 
-How a file becomes RGB of 8 bits:
-
-- grey is replicated; 16-bit grey v in [0, 65535] becomes round(v / 257);
-- alpha, also a palette's, is composited over white; palettes, CMYK and bilevel are converted;
-- pixels are taken as stored: EXIF orientation is not applied, an animation gives its first frame.
-
 Files with a part of their path that starts with a dot or is ``__MACOSX`` belong to no set.
 """
 
-import io
 import os
-import struct
 import warnings
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,7 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from filelock import FileLock
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from harness.data import (
     BrokenImageError,
@@ -36,20 +27,15 @@ from harness.data import (
     UnfitImageError,
     digest,
 )
+from harness.data.decode import CORRUPT, decode, fitted, one_line
 from harness.errors import DataError
 
 __all__ = ["DataSource", "Images", "decoded", "load", "opened"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm")
-MAX_PIXELS = 2**26  # of an image that is decoded: 8192 x 8192 px
 MAX_BYTES = 2**28  # of a file or archive member that is read: 256 MiB
 CIFAR10_ROOT = Path("~/.cache/gan-harness/cifar10")
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
-_CORRUPT = (
-    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError),
-    *(struct.error, zlib.error, Image.DecompressionBombError),
-)
 _CHUNK = 32  # images decoded before they are handed on: bounds the memory
 _NAMED = 5  # offenders named in a message
 _T = TypeVar("_T")
@@ -106,7 +92,7 @@ def decoded(
 
     def attempt(name: str) -> _T | BrokenImageError | UnfitImageError:
         try:
-            return then(_fitted(listing.decode(listing.read(name)), source))
+            return then(fitted(listing.decode(listing.read(name)), source))
         except (BrokenImageError, UnfitImageError) as problem:
             return problem
 
@@ -172,6 +158,12 @@ def _cifar10(root: Path) -> Pixels:
     folder = root / CIFAR10.base_folder
     files = [*(name for name, _ in CIFAR10.train_list + CIFAR10.test_list), "batches.meta"]
     missing = not all((folder / name).is_file() for name in files)
+    if missing and not folder.exists() and root.is_dir() and _has_folders(root):
+        # Somebody's own tree: nothing is downloaded into it.
+        raise DataError(
+            f"{root}: holds no {CIFAR10.base_folder}; if it is a folder of images, "
+            "add data.type=image_folder"
+        )
     try:
         if missing:
             root.mkdir(parents=True, exist_ok=True)
@@ -183,10 +175,14 @@ def _cifar10(root: Path) -> Pixels:
     except (OSError, RuntimeError, EOFError, TarError, HTTPException) as error:
         problem = "is missing and cannot be downloaded" if missing else "is damaged"
         raise DataError(
-            f"CIFAR-10 {problem} ({_line(error)}): place the unpacked cifar-10-python.tar.gz of "
+            f"CIFAR-10 {problem} ({one_line(error)}): place the unpacked cifar-10-python.tar.gz of "
             f"https://www.cs.toronto.edu/~kriz/cifar.html as {folder}"
         ) from error
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def _has_folders(root: Path) -> bool:
+    return any(path.is_dir() for path in root.iterdir())
 
 
 def _folder(root: Path, max_images: int | None) -> Listing:
@@ -205,7 +201,7 @@ def _folder(root: Path, max_images: int | None) -> Listing:
             raise BrokenImageError(f"larger than {MAX_BYTES >> 20} MiB")
         return data
 
-    return Listing(root.resolve().name, _images(_walk(root), root)[:max_images], read, _decode)
+    return Listing(root.resolve().name, _images(_walk(root), root)[:max_images], read, decode)
 
 
 def _walk(root: Path) -> Iterator[str]:
@@ -242,7 +238,7 @@ def _archive(root: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(root)
     except (OSError, zipfile.BadZipFile) as error:
-        problem = f"cannot read {root} as a zip ({_line(error)})"
+        problem = f"cannot read {root} as a zip ({one_line(error)})"
         raise DataError(f"{problem}; set data.root to a whole archive") from error
 
 
@@ -254,46 +250,7 @@ def _members(root: Path, archive: zipfile.ZipFile, max_images: int | None) -> Li
             raise BrokenImageError(f"larger than {MAX_BYTES >> 20} MiB")
         try:
             return archive.read(members[name])
-        except (*_CORRUPT, zipfile.BadZipFile, RuntimeError) as error:
-            raise BrokenImageError(_line(error)) from error
+        except (*CORRUPT, zipfile.BadZipFile, RuntimeError) as error:
+            raise BrokenImageError(one_line(error)) from error
 
-    return Listing(root.stem, _images(iter(members), root)[:max_images], read, _decode)
-
-
-def _decode(data: bytes) -> Image.Image:
-    try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise BrokenImageError(f"{image.width} x {image.height} px is too large")
-            return _rgb(image)
-    except UnidentifiedImageError as error:
-        raise BrokenImageError("not an image") from error
-    except _CORRUPT as error:
-        raise BrokenImageError(_line(error)) from error
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        grey = np.asarray(image).clip(0, 65535).astype(np.uint32)
-        return Image.fromarray(((grey + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise BrokenImageError("pixels are floating-point numbers of unknown range")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
-
-
-def _fitted(image: Image.Image, source: DataSource) -> Pixels:
-    """Crop and area-average an RGB image to uint8 3HW of the source's resolution."""
-    side, goal = min(image.size), source.resolution
-    if side < goal or (image.width != image.height and source.crop == "none"):
-        raise UnfitImageError(f"{image.width} x {image.height} px")
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.crop((left, top, left + side, top + side))
-    small = square.resize((goal, goal), Image.Resampling.BOX)
-    return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return Listing(root.stem, _images(iter(members), root)[:max_images], read, decode)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data import sources
+from harness.data import decode, sources
 from harness.data.sources import DataSource, load
 from harness.errors import DataError
 
@@ -125,7 +125,7 @@ def test_digits_are_not_enlarged():
 
 
 def test_sound_images_of_absurd_size_are_not_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "MAX_PIXELS", 63)
+    monkeypatch.setattr(decode, "MAX_PIXELS", 63)
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     assert "'a.png' (8 x 8 px is too large)" in refusal(folder(tmp_path))
 
@@ -194,3 +194,10 @@ def test_damaged_bytes_never_escape_as_another_error(tmp_path):
     images = load(folder(tmp_path, broken="skip", crop="center", resolution=1))
     assert len(images.skipped) + len(images.pixels) == 301
     assert len(images.skipped) > 100
+
+
+def test_a_tree_that_is_no_cifar10_is_left_alone(tmp_path):
+    (tmp_path / "cat").mkdir()
+    with pytest.raises(DataError, match=r"add data\.type=image_folder"):
+        sources.load(DataSource(type="cifar10", root=tmp_path, resolution=32))
+    assert [path.name for path in tmp_path.iterdir()] == ["cat"]
