@@ -97,9 +97,8 @@ def _machine_lines(machine: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             f"- {machine.get('cpu')}, {machine.get('cores')} cores; device "
-            f"{machine.get('device')}, {machine.get('jobs')} runs side by side with "
-            f"{machine.get('threads')} threads each, {machine.get('arithmetic')}; kind "
-            f"`{kind(machine)}`.",
+            f"{machine.get('device')}; runs side by side: {machine.get('jobs')}, threads of each: "
+            f"{machine.get('threads')}; {machine.get('arithmetic')}; kind `{kind(machine)}`.",
             f"- Python {machine.get('python')}; {versions}.",
             f"- gan-harness {source.get('version')}{commit}{dirty}, source {source.get('digest')}.",
         ]

@@ -20,7 +20,7 @@ _LARGEST_BYTES = 190_000
 _TILE_PX = 48
 """Smaller images are enlarged by the whole factor that first reaches this size."""
 _WIDEST_TILE_PX = 128
-_GAP_PX = 2
+_GAP_PX = 8
 _FONT_PX = 14
 
 

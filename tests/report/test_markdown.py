@@ -140,7 +140,7 @@ def test_report_says_what_it_rests_on(results):
     assert "100 kimg, 2000 iterations, seeds 0, 1, 2" in text
     assert "every 20 kimg, 2000 generated images" in text
     assert "0.90 (0.80 to 1.00)" in text
-    assert "Test CPU, 2 cores; device cpu, 3 runs side by side with 2 threads each" in text
+    assert "Test CPU, 2 cores; device cpu; runs side by side: 3, threads of each: 2" in text
     assert "harness run experiments/demo.yaml --tier quick" in text
     assert "| `paper` | lerp | 0.001 | 0.999 | 34.6 | 50.0% | 1 | 0 |" in text
 

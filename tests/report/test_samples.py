@@ -17,8 +17,8 @@ def pixels_of(png):
 
 def tile(picture, row, column, columns, size=48):
     """Cut a tile out; tiles stand at the right end, 2 pixels apart."""
-    left = picture.shape[1] - (columns - column) * (size + 2)
-    top = 2 + row * (size + 2)
+    left = picture.shape[1] - (columns - column) * (size + 8)
+    top = 8 + row * (size + 8)
     return picture[top : top + size, left : left + size]
 
 
@@ -30,7 +30,7 @@ def drawn(plan, tmp_path, images):
 
 def test_real_images_stand_on_top_then_the_arms_as_in_the_spec(results, runs_dir):
     picture = pixels_of(grid(results, runs_dir))
-    assert picture.shape[0] == 4 * 50 + 2
+    assert picture.shape[0] == 4 * 56 + 8
     for row, seed in enumerate([3, 2, 1, 0]):  # real, raw, paper, mean
         for column in (0, 15):
             shown = tile(picture, row, column, 16)
