@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from harness.spec import wording
 from harness.spec.schema import Ema, ReduceLR, Spec
 from harness.spec.vocabulary import (
     EXTRACTED_METRICS,
@@ -16,16 +17,21 @@ from harness.spec.vocabulary import (
     RAW,
     closest,
 )
+from harness.spec.wording import Problem
+from harness.spec.yaml_text import dotted
 
-Problem = tuple[tuple[Any, ...], str]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,39}")
+_NAMES = "up to 40 letters, digits, '_', '-' and '.', first a letter or digit"
 _RESERVED = frozenset({RAW, "real", "run"})
 
 
 def problems(spec: Spec) -> list[Problem]:
     """Return every problem of a spec whose single fields are all right."""
-    checks = (_model, _data, _train, _evaluate, _seeds, _shadows, _factors, _hooks)
-    return [problem for check in checks for problem in check(spec)]
+    checks = (_model, _data, _train, _evaluate, _seeds, _shadows, _hooks)
+    found = [problem for check in checks for problem in check(spec)]
+    # A level is checked as a spec of its own; what is wrong without it was said already.
+    said = {f"{dotted(path)}: {text}" for path, text in found}
+    return found + [problem for problem in _factors(spec) if problem[1] not in said]
 
 
 def metric_names(spec: Spec) -> list[str]:
@@ -43,6 +49,10 @@ def _model(spec: Spec) -> Iterator[Problem]:
     if scales != expected:
         allowed = f"has to name every scale up to out_scale: {expected}"
         yield ("model", "nkimgs_per_scale"), f"{scales} {allowed}"
+    needed = spec.model.out_scale // 2
+    if spec.model.base_channels < needed:
+        at = ("model", "base_channels")
+        yield at, f"{spec.model.base_channels} is below {needed}: no channel is left at out_scale"
 
 
 def _data(spec: Spec) -> Iterator[Problem]:
@@ -82,6 +92,8 @@ def _evaluate(spec: Spec) -> Iterator[Problem]:
         size = evaluate.kid_subset_size
         at = ("evaluate", "kid_subset_size")
         yield at, f"{size} is above evaluate.fake_images {evaluate.fake_images}"
+    if len(set(evaluate.metrics)) != len(evaluate.metrics):
+        yield ("evaluate", "metrics"), f"{list(evaluate.metrics)} names a metric twice"
     if evaluate.every_kimg > spec.train.kimg:
         at = ("evaluate", "every_kimg")
         yield at, f"{evaluate.every_kimg:g} is above train.kimg {spec.train.kimg:g}"
@@ -96,9 +108,11 @@ def _shadows(spec: Spec) -> Iterator[Problem]:
     for name, ema in spec.observers.ema.items():
         at = ("observers", "ema", name)
         if not _NAME.fullmatch(name) or name in _RESERVED:
-            allowed = f"letters, digits, '_', '-' and '.', not {', '.join(sorted(_RESERVED))}"
-            yield at, f"is not a name for a shadow: {allowed}"
+            yield at, f"is not a name for a shadow: {_NAMES}, not {', '.join(sorted(_RESERVED))}"
         yield from ((at + path, text) for path, text in _interpolation(ema))
+        momentum = ema.hook_cfg(spec.growth.batch_sizes[-1]).get("momentum", 0.5)
+        if not 0 < momentum < 1:
+            yield (*at, "interp_cfg"), f"comes to a momentum of {momentum:g}, not in (0, 1)"
 
 
 def _interpolation(ema: Ema) -> Iterator[Problem]:
@@ -117,31 +131,29 @@ def _interpolation(ema: Ema) -> Iterator[Problem]:
 def _factors(spec: Spec) -> Iterator[Problem]:
     for path, levels in spec.factors.items():
         at = ("factors", path)
-        if path.split(".")[0] in {"observers", "ema", "evaluate", "hooks"}:
-            yield at, "does not change training: name it under observers, evaluate or hooks"
-        elif path != "reduce_lr" and not path.startswith(("train.", "model.", "data.")):
-            yield at, "is not a factor: reduce_lr, or a path that begins with train, model or data"
-        elif not levels:
-            yield at, "has no levels"
         for name in levels:
-            if not _NAME.fullmatch(str(name)):
-                yield (*at, name), "is not a name for a level: letters, digits, '_', '-' and '.'"
-        if path == "reduce_lr":
+            if not _NAME.fullmatch(name):
+                yield (*at, name), f"is not a name for a level: {_NAMES}"
+        if not levels:
+            yield at, "has no levels"
+        elif path.split(".")[0] in {"observers", "ema", "evaluate", "hooks"}:
+            yield at, "does not change training: name it under observers, evaluate or hooks"
+        elif path == "reduce_lr":
             for name, value in levels.items():
                 yield from (((*at, name, *sub), text) for sub, text in _rule(spec, value))
-        else:
+        elif path.startswith(("train.", "model.", "data.")):
             yield from _settable(spec, path, levels)
+        else:
+            yield at, "is not a factor: reduce_lr, or a path that begins with train, model or data"
 
 
 def _rule(spec: Spec, value: Any) -> Iterator[Problem]:
     if value is None:
         return
     try:
-        rule = TypeAdapter(ReduceLR).validate_python(value)
+        rule = ReduceLR.model_validate(value)
     except ValidationError as error:
-        for one in error.errors():
-            reason = one["ctx"]["error"] if one["type"] == "value_error" else one["msg"].lower()
-            yield one["loc"], f"{one['input']!r} {reason}" if one["type"] != "missing" else reason
+        yield from wording.problems(error.errors(), ReduceLR)
         return
     metric, _, arm = rule.val_metric.rpartition("/")
     metrics, arms = metric_names(spec), [RAW, *spec.observers.ema]
@@ -158,20 +170,21 @@ def _settable(spec: Spec, path: str, levels: dict[str, Any]) -> Iterator[Problem
     base = spec.model_dump(exclude={"factors", "tiers"})
     for name, value in levels.items():
         try:
-            validated(apply_override(base, path, value), str(name))
+            validated(apply_override(base, path, value))
         except SpecError as error:
-            for problem in error.problems:
-                yield ("factors", path, name), problem.partition(": ")[2]
+            yield from ((("factors", path, name), problem) for problem in error.problems)
 
 
 def _hooks(spec: Spec) -> Iterator[Problem]:
     for index, hook in enumerate(spec.hooks):
         at = ("hooks", index)
         kind = hook.get("type")
-        if kind in HOOKS_ELSEWHERE:
+        if not isinstance(kind, str):
+            yield (*at, "type"), f"{wording.shown(kind)} is not a hook; known: {', '.join(HOOKS)}"
+        elif kind in HOOKS_ELSEWHERE:
             yield (*at, "type"), f"{kind} is not listed here: {HOOKS_ELSEWHERE[kind]}"
         elif kind not in HOOKS:
-            near = closest(str(kind), list(HOOKS))
+            near = closest(kind, list(HOOKS))
             yield (*at, "type"), f"{kind!r} is not a hook{near}; known: {', '.join(HOOKS)}"
         else:
             for name in sorted(set(hook) - HOOKS[kind] - {"type"}):

@@ -1,48 +1,22 @@
 """Read a spec: YAML to a checked value, every problem found at once, each with its line."""
 
-import copy
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from harness.errors import SpecError
-from harness.spec import checks
+from harness.spec import checks, wording
 from harness.spec.schema import Spec
-from harness.spec.vocabulary import closest
+from harness.spec.yaml_text import FieldPath, Unreadable, dotted, parse
 
 DEFAULT_TIER = "quick"
-_LARGEST_SPEC_BYTES = 1_000_000
+_LARGEST_SPEC_BYTES = 50_000
 
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's words for booleans and numbers: a level named ``off`` is a name, 1e-3 a number."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float"))]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF")
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
-    list("-+0123456789."),
-)
-
-
-def parse_yaml(text: str) -> Any:
-    """Return the value of YAML text; no tag builds an object.
-
-    Raises:
-        yaml.YAMLError: if it is not YAML.
-    """
-    return yaml.load(text, _Loader)
+Places = Mapping[FieldPath, str]
+"""Where each field was written: ``FILE:LINE``, or the command line."""
 
 
 def load(path: Path, tier: str = DEFAULT_TIER, overrides: Iterable[str] = ()) -> Spec:
@@ -53,74 +27,130 @@ def load(path: Path, tier: str = DEFAULT_TIER, overrides: Iterable[str] = ()) ->
     Raises:
         SpecError: one line a problem: file, line or dotted path, value, and what is allowed.
     """
-    content, lines = _read(path)
-    tiers = content.get("tiers") or {}
-    if tier != DEFAULT_TIER or tier in tiers:
-        if not isinstance(tiers, dict) or tier not in tiers:
-            known = [DEFAULT_TIER, *tiers]
-            raise SpecError([f"{path}: tier {tier!r} is not one of {', '.join(known)}"])
-        if isinstance(tiers[tier], str):
-            return load(path.parent / tiers[tier], DEFAULT_TIER, overrides)
-        content = _merged(content, tiers[tier] or {})
-    for override in overrides:
-        content = _overridden(content, override)
-    return validated(content, str(path), lines)
+    content, places = _at_tier(path, tier, ())
+    content, places = _overridden(content, places, overrides)
+    return validated(content, str(path), places)
 
 
-def validated(
-    content: Mapping[str, Any], origin: str, lines: Mapping[tuple[Any, ...], int] | None = None
-) -> Spec:
+def validated(content: Mapping[str, Any], origin: str = "", places: Places | None = None) -> Spec:
     """Check a spec that has been read.
 
     Raises:
-        SpecError: naming ``origin`` and, where known, the line of each problem.
+        SpecError: naming ``origin`` and, where known, the place of each problem.
     """
+    known = places or {}
 
-    def at(path: tuple[Any, ...]) -> str:
-        known = lines or {}
-        while path and path not in known:
-            path = path[:-1]
-        return f"{origin}:{known[path]}" if path else origin
+    def at(path: FieldPath) -> str:
+        inner = (path[:length] for length in range(len(path), 0, -1))
+        place = next((known[part] for part in inner if part in known), origin)
+        return f"{place}: " if place else ""
 
     try:
         spec = Spec.model_validate(content)
     except ValidationError as error:
-        raise SpecError(
-            [f"{at(e['loc'])}: {_worded(e, Spec)}" for e in _innermost(error.errors())]
-        ) from None
-    found = checks.problems(spec)
+        found = wording.problems(error.errors(), Spec)
+        found += _problems_elsewhere(content, [path for path, _ in found])
+    else:
+        found = checks.problems(spec)
     if found:
-        raise SpecError([f"{at(path)}: {_dotted(path)}: {text}" for path, text in found])
+        raise SpecError([f"{at(path)}{dotted(path)}: {text}" for path, text in found])
     return spec
 
 
 def apply_override(content: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Return a copy of ``content`` with the field at a dotted path set to ``value``."""
-    result = copy.deepcopy(dict(content))
-    *parents, last = path.split(".")
-    place: Any = result
-    for name in parents:
-        place = place.setdefault(_key(place, name), {})
-        if not isinstance(place, dict):
-            raise SpecError([f"{path}: {name!r} has no fields"])
-    place[_key(place, last)] = value
-    return result
+    """Return ``content`` with the field at a dotted path set to ``value``.
+
+    Raises:
+        SpecError: if the path leads into something that has no fields.
+    """
+    changed, _ = _set(dict(content), path.split("."), value, ())
+    return dict(changed)
+
+
+def _set(place: Any, names: list[str], value: Any, path: FieldPath) -> tuple[Any, FieldPath]:
+    """Return ``place`` with the field at ``names`` set, and the full path of that field."""
+    if not names:
+        return value, path
+    place = _long_form(place, path)
+    if isinstance(place, list | tuple):
+        if not (names[0].isdecimal() and int(names[0]) < len(place)):
+            at = dotted((*path, names[0]))
+            raise SpecError([f"{at}: is not an item of the list, which has {len(place)}"])
+        key, rest = int(names[0]), names[1:]
+        item, full = _set(place[key], rest, value, (*path, key))
+        return [*place[:key], item, *place[key + 1 :]], full
+    if not isinstance(place, dict):
+        raise SpecError([f"{dotted(path)}: {wording.shown(place)} has no field {names[0]!r}"])
+    # Names with dots in them, such as those of shadows, are taken whole where they stand already.
+    lengths = range(len(names), 0, -1)
+    length = next((n for n in lengths if ".".join(names[:n]) in place), 1)
+    key = _key(place, ".".join(names[:length]))
+    item, full = _set(place.get(key, {}), names[length:], value, (*path, key))
+    return {**place, key: item}, full
+
+
+def _long_form(place: Any, path: FieldPath) -> Any:
+    """Return a field that may be written shortly in its full form, into which a path can lead."""
+    if place is None:
+        return {}
+    if path == ("train", "batch_size") and isinstance(place, int):
+        return {4: place}
+    if path == ("evaluate", "extractor") and isinstance(place, str):
+        return {"type": place}
+    return place
 
 
 def _key(place: Mapping[Any, Any], name: str) -> Any:
     # Resolutions are numbers in YAML and words in a dotted path.
-    return int(name) if name.isdigit() and (not place or int(name) in place) else name
+    return int(name) if name.isdecimal() and all(isinstance(key, int) for key in place) else name
 
 
-def _overridden(content: dict[str, Any], override: str) -> dict[str, Any]:
+def _overridden(
+    content: dict[str, Any], places: Places, overrides: Iterable[str]
+) -> tuple[dict[str, Any], Places]:
+    problems: list[str] = []
+    for override in overrides:
+        try:
+            names, value = _parsed(override)
+            content, path = _set(content, names, value, ())
+        except SpecError as error:
+            problems += (f"command line: {problem}" for problem in error.problems)
+            continue
+        kept = {at: place for at, place in places.items() if at[: len(path)] != path}
+        places = {**kept, path: "command line"}
+    if problems:
+        raise SpecError(problems)
+    return content, places
+
+
+def _parsed(override: str) -> tuple[list[str], Any]:
     path, equals, text = override.partition("=")
-    if not equals or not re.fullmatch(r"[\w.\-]+", path):
+    if not equals or not re.fullmatch(r"[\w\-]+(\.[\w\-]+)*", path):
         raise SpecError([f"{override!r} is not an override: write path=value, as train.kimg=20"])
     try:
-        value = parse_yaml(text)
-    except yaml.YAMLError:
-        raise SpecError([f"{override!r}: the value is not YAML"]) from None
-    return apply_override(content, path, value)
+        return path.split("."), parse(text)[0]
+    except Unreadable as error:
+        raise SpecError([f"{override!r}: {reason}" for _, reason in error.problems]) from None
+
+
+def _at_tier(path: Path, tier: str, passed: tuple[Path, ...]) -> tuple[dict[str, Any], Places]:
+    content, places = _read(path)
+    tiers = content.get("tiers") or {}
+    if not isinstance(tiers, dict) or tier not in tiers:
+        if tier == DEFAULT_TIER:
+            return content, places
+        known = dict.fromkeys(map(str, [DEFAULT_TIER, *tiers]))
+        raise SpecError([f"{path}: tier {tier!r} is not one of {', '.join(known)}"])
+    chosen, here = tiers[tier], places["tiers", tier]
+    if isinstance(chosen, str):
+        if path.resolve() in passed:
+            raise SpecError([f"{here}: tiers.{tier}: {chosen!r} leads back to this file"])
+        return _at_tier(path.parent / chosen, DEFAULT_TIER, (*passed, path.resolve()))
+    if not isinstance(chosen, dict | None):
+        what = "is neither a mapping of fields nor the path of a spec"
+        raise SpecError([f"{here}: tiers.{tier}: {wording.shown(chosen)} {what}"])
+    over = {at[2:]: place for at, place in places.items() if at[:2] == ("tiers", tier) and at[2:]}
+    return _merged(content, chosen or {}), {**places, **over}
 
 
 def _merged(base: Any, over: Any) -> Any:
@@ -134,107 +164,50 @@ def _merged(base: Any, over: Any) -> Any:
     return merged | {key: value for key, value in over.items() if key not in base}
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[Any, ...], int]]:
+def _read(path: Path) -> tuple[dict[str, Any], Places]:
     try:
         if path.stat().st_size > _LARGEST_SPEC_BYTES:
             raise SpecError([f"{path}: larger than a spec can be ({_LARGEST_SPEC_BYTES} bytes)"])
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, _Loader)
-        content = parse_yaml(text)
+        content, lines = parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SpecError([f"{path}: cannot be read ({error.strerror})"]) from None
     except UnicodeDecodeError:
         raise SpecError([f"{path}: is not a text file in UTF-8"]) from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise SpecError([f"{path}:{line}: is not YAML: {error.problem}"]) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SpecError([f"{path}: is not YAML: {str(error).splitlines()[0]}"]) from None
+    except Unreadable as error:
+        raise SpecError(
+            [
+                f"{path}:{line}: {text}" if line else f"{path}: {text}"
+                for line, text in error.problems
+            ]
+        ) from None
     if not isinstance(content, dict):
         raise SpecError([f"{path}: is not a mapping of fields such as 'question: ...'"])
-    lines: dict[tuple[Any, ...], int] = {}
-    doubled = _walk(node, (), lines)
-    if doubled:
-        raise SpecError([f"{path}:{line}: {_dotted(at)}: stands twice" for at, line in doubled])
-    return content, lines
+    return content, {at: f"{path}:{line}" for at, line in lines.items()}
 
 
-def _walk(
-    node: yaml.Node | None, path: tuple[Any, ...], lines: dict[tuple[Any, ...], int]
-) -> list[tuple[tuple[Any, ...], int]]:
-    """Note the line of every field; return the fields that stand twice."""
-    doubled = []
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            name = int(key.value) if key.tag.endswith(":int") else key.value
-            if (*path, name) in lines:
-                doubled.append(((*path, name), key.start_mark.line + 1))
-            lines[*path, name] = key.start_mark.line + 1
-            doubled += _walk(value, (*path, name), lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            lines[*path, index] = value.start_mark.line + 1
-            doubled += _walk(value, (*path, index), lines)
-    return doubled
-
-
-def _dotted(path: Iterable[Any]) -> str:
-    return ".".join(str(part) for part in path)
-
-
-def _worded(error: Any, model: type[BaseModel]) -> str:
-    """Word one pydantic error as: dotted path, value, what is allowed."""
-    path = tuple(part for part in error["loc"] if not _is_union_branch(part))
-    where, given = _dotted(path), error["input"]
-    match error["type"]:
-        case "extra_forbidden":
-            if path == ("observers", "reduce_lr"):
-                return f"{where}: a ReduceLR rule changes training: name it under factors"
-            known = _fields_at(model, path[:-1])
-            return (
-                f"{where}: is not a field{closest(str(path[-1]), known)}; known: {', '.join(known)}"
-            )
-        case "missing":
-            return f"{where}: is missing"
-        case "value_error":
-            return f"{where}: {_shown(given)} {error['ctx']['error']}"
-        case "literal_error":
-            return f"{where}: {_shown(given)} is not one of {error['ctx']['expected']}"
-        case _:
-            return f"{where}: {_shown(given)}: {error['msg'].removeprefix('Input ')}"
-
-
-def _innermost(errors: Sequence[Any]) -> list[Any]:
-    """Leave out what a union's other branches say of a value that one branch looked into."""
-    paths = [tuple(part for part in e["loc"] if not _is_union_branch(part)) for e in errors]
+def _problems_elsewhere(content: Any, wrong: list[FieldPath]) -> list[wording.Problem]:
+    """Return what can be said of a spec beside its wrong fields, by leaving those out."""
+    for path in reversed(wrong):  # from the end: items of a list move up
+        content = _without(content, path)
+    try:
+        found = checks.problems(Spec.model_validate(content))
+    except ValidationError:
+        return []
     return [
-        error
-        for index, (error, path) in enumerate(zip(errors, paths, strict=True))
-        if path not in paths[:index]
-        and not any(len(other) > len(path) and other[: len(path)] == path for other in paths)
+        (path, text)
+        for path, text in found
+        if not any(path[: len(at)] == at or at[: len(path)] == path for at in wrong)
     ]
 
 
-def _is_union_branch(part: Any) -> bool:
-    # pydantic names the branch of a union that it tried; the user wrote no such thing.
-    return isinstance(part, str) and (
-        "[" in part or part in {"int", "Section", "Extractor", "literal"} or part.startswith("dict")
-    )
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _fields_at(model: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """Return the fields of the section that a path leads to."""
-    current: Any = model
-    for part in path:
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            current = current.model_fields[part].annotation
-        else:
-            current = getattr(current, "__args__", (None, None))[-1]
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return list(current.model_fields)
-    return []
+def _without(place: Any, path: FieldPath) -> Any:
+    if not path:
+        return place
+    key, rest = path[0], path[1:]
+    if isinstance(place, dict) and key in place:
+        entry = {key: _without(place[key], rest)} if rest else {}
+        return {name: value for name, value in place.items() if name != key} | entry
+    if isinstance(place, list | tuple) and isinstance(key, int) and key < len(place):
+        entry_list = [_without(place[key], rest)] if rest else []
+        return [*place[:key], *entry_list, *place[key + 1 :]]
+    return place

@@ -3,11 +3,9 @@
 Models are frozen and refuse unknown fields. Checks that span fields stand in ``checks.py``.
 """
 
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -16,71 +14,22 @@ from pydantic import (
 )
 
 from harness.spec.growth import GrowthSchedule
+from harness.spec.ranges import (
+    Beta,
+    Count,
+    Fraction,
+    Interval,
+    Kimg,
+    KimgOrNone,
+    Natural,
+    NotNegative,
+    Positive,
+    RelativeWidth,
+    Scale,
+    Seed,
+    Share,
+)
 from harness.spec.vocabulary import momentum_from_half_life
-
-
-def _allowed(text: str, holds: Callable[[Any], bool]) -> AfterValidator:
-    """A range, worded for the message that refuses what lies outside of it."""
-
-    def check(value: Any) -> Any:
-        if not holds(value):
-            raise ValueError(f"is not {text}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _schema(**limits: float) -> Any:
-    """The same range for editors, in JSON schema's words."""
-    return Field(json_schema_extra=dict(limits))
-
-
-_INF = float("inf")
-_WIDEST = 12**-0.5  # the relative width of gamma = 0, the widest power function
-
-Fraction = Annotated[
-    float,
-    _allowed("in (0, 1)", lambda v: 0 < v < 1),
-    _schema(exclusiveMinimum=0, exclusiveMaximum=1),
-]
-Share = Annotated[
-    float, _allowed("in [0, 1]", lambda v: 0 <= v <= 1), _schema(minimum=0, maximum=1)
-]
-Beta = Annotated[
-    float, _allowed("in [0, 1)", lambda v: 0 <= v < 1), _schema(minimum=0, exclusiveMaximum=1)
-]
-Positive = Annotated[
-    float,
-    _allowed("a finite number above 0", lambda v: 0 < v < _INF),
-    _schema(exclusiveMinimum=0),
-]
-NotNegative = Annotated[
-    float, _allowed("a finite number of at least 0", lambda v: 0 <= v < _INF), _schema(minimum=0)
-]
-RelativeWidth = Annotated[
-    float,
-    _allowed("in (0, 0.288]", lambda v: 0 < v <= _WIDEST),
-    _schema(exclusiveMinimum=0, maximum=_WIDEST),
-]
-Count = Annotated[
-    int, _allowed("a whole number of at least 1", lambda v: v >= 1), _schema(minimum=1)
-]
-Natural = Annotated[
-    int, _allowed("a whole number of at least 0", lambda v: v >= 0), _schema(minimum=0)
-]
-Interval = Annotated[
-    int,
-    _allowed("-1 (never) or a whole number of at least 1", lambda v: v == -1 or v >= 1),
-    _schema(minimum=-1),
-]
-Seed = Annotated[
-    int, _allowed("a whole number in [0, 2^63)", lambda v: 0 <= v < 2**63), _schema(minimum=0)
-]
-Scale = Annotated[
-    int,
-    _allowed("a power of two in [4, 1024]", lambda v: 4 <= v <= 1024 and v & (v - 1) == 0),
-    _schema(minimum=4, maximum=1024),
-]
 
 
 class Section(BaseModel):
@@ -103,9 +52,9 @@ class PGGAN(Section):
     """Images that the critic's minibatch stddev is taken over; null: the whole batch."""
     paper_form: bool = True
     """The paper's networks; false gives MMagic's, which its checkpoints fit."""
-    nkimgs_per_scale: dict[Scale, Positive]
+    nkimgs_per_scale: Annotated[dict[Scale, Kimg], Field(min_length=1)]
     """Thousands of images shown at each resolution; the last goes on to the end of training."""
-    transition_kimgs: NotNegative
+    transition_kimgs: KimgOrNone
     """Thousands of images over which a new resolution is faded in."""
 
 
@@ -143,16 +92,16 @@ class WGANGP(Section):
 class Train(Section):
     """How the networks are trained."""
 
-    kimg: Positive
+    kimg: Kimg
     """Thousands of real images shown in the whole run."""
-    batch_size: Count | dict[Scale, Count]
+    batch_size: Count | Annotated[dict[Scale, Count], Field(min_length=1)]
     """Images in a batch, at each scale; scales left out take the next smaller one's."""
     optimizer: Adam = Adam()
     lr_per_scale: dict[Scale, Positive] = {}
     """Learning rate from a scale on; scales left out keep ``optimizer.lr``."""
     reset_optimizer_per_scale: bool = False
     loss: WGANGP = WGANGP()
-    log_every_kimg: Positive = 1.0
+    log_every_kimg: Kimg = 1.0
 
 
 class Extractor(Section):
@@ -169,7 +118,7 @@ MetricName = Literal["fid", "is", "kid", "swd", "ms_ssim"]
 class Evaluate(Section):
     """What is measured, how often, on how many images."""
 
-    every_kimg: Positive
+    every_kimg: Kimg
     extractor: Literal["digits-cnn", "inception-v3-compat"] | Extractor
     fake_images: Count
     metrics: Annotated[tuple[MetricName, ...], Field(min_length=1)]
@@ -191,7 +140,7 @@ class InterpCfg(Section):
     momentum: Fraction | None = None
     """Weight of the new value, 1 - decay."""
     decay: Fraction | None = None
-    half_life_kimg: Positive | None = None
+    half_life_kimg: Kimg | None = None
     momentum_nontrainable: Share | None = None
     """Weight of the new value for buffers and frozen parameters."""
     inv_gamma: Positive | None = None

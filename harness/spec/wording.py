@@ -1,0 +1,105 @@
+"""Words for what pydantic finds: a field's path, the value given, and what is allowed."""
+
+from collections.abc import Sequence
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from harness.spec.vocabulary import closest
+from harness.spec.yaml_text import FieldPath
+
+Problem = tuple[FieldPath, str]
+
+_UNIONS = (("train", "batch_size"), ("evaluate", "extractor"))
+"""Fields that may be written in two ways; pydantic names the way it tried as a part of a path."""
+
+_WORDS = {
+    "model_type": "is not a mapping of fields",
+    "dict_type": "is not a mapping of fields",
+    "invalid_key": "is not a name",
+    "tuple_type": "is not a list",
+    "too_short": "is empty: name at least one",
+    "string_type": "is not text",
+    "string_unicode": "is not text",
+    "float_type": "is not a number",
+    "float_parsing": "is not a number",
+    "finite_number": "is not a finite number",
+    "int_type": "is not a whole number",
+    "int_parsing": "is not a whole number",
+    "int_parsing_size": "is not a whole number",
+    "int_from_float": "is not a whole number",
+    "bool_type": "is not true or false",
+    "bool_parsing": "is not true or false",
+    "missing": "is missing",
+}
+
+
+def problems(errors: Sequence[Any], model: type[BaseModel]) -> list[Problem]:
+    """Return each of pydantic's errors as a field's path and what is wrong there.
+
+    Args:
+        errors: what ``ValidationError.errors()`` returns.
+        model: what was validated, for the names that are known.
+    """
+    found: dict[FieldPath, Any] = {}
+    for error in errors:
+        path = _field_path(error["loc"])
+        # One way of writing a field may look further into it than another.
+        if path not in found or found[path]["type"].endswith("_type"):
+            found[path] = error
+    return [
+        (path, _worded(error, path, model))
+        for path, error in found.items()
+        if not any(len(other) > len(path) and other[: len(path)] == path for other in found)
+    ]
+
+
+def shown(value: Any) -> str:
+    """Return a value on one line, in YAML's words and not too long."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _field_path(loc: Sequence[Any]) -> FieldPath:
+    path: FieldPath = ()
+    for index, part in enumerate(loc):
+        if tuple(loc[:index]) not in _UNIONS and not (part == "[key]" and index == len(loc) - 1):
+            path = (*path, part)
+    return path
+
+
+def _worded(error: Any, path: FieldPath, model: type[BaseModel]) -> str:
+    kind, value = error["type"], shown(error["input"])
+    if kind == "extra_forbidden":
+        if path == ("observers", "reduce_lr"):
+            return "a ReduceLR rule changes training: name it under factors"
+        known = _fields_at(model, path[:-1])
+        return f"is not a field{closest(str(path[-1]), known)}; known: {', '.join(known)}"
+    if kind == "missing":
+        return _WORDS[kind]
+    if kind == "value_error":
+        return f"{value} {error['ctx']['error']}"
+    if kind == "literal_error":
+        return f"{value} is not one of {error['ctx']['expected']}"
+    if kind == "too_long":
+        return f"{value} has more than {error['ctx']['max_length']} items"
+    return f"{value} {_WORDS.get(kind, error['msg'])}"
+
+
+def _fields_at(model: type[BaseModel], path: FieldPath) -> list[str]:
+    """Return the fields of the section that a path leads to."""
+    current: Any = model
+    for part in path:
+        section = _section(current)
+        current = section.model_fields[part].annotation if section else get_args(current)[-1]
+    section = _section(current)
+    return list(section.model_fields) if section else []
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """Return the section that an annotation stands for, perhaps as one of several."""
+    choices = () if get_origin(annotation) in {dict, tuple} else get_args(annotation)
+    sections = (one for one in (annotation, *choices) if isinstance(one, type))
+    return next((one for one in sections if issubclass(one, BaseModel)), None)
