@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from harness import __version__
 from harness.errors import HarnessError
@@ -15,7 +16,9 @@ from harness.errors import HarnessError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 (results differ, runs failed), 2 (bad input) or 130 (Ctrl-C)."""
-    options = _parser().parse_args(arguments)
+    options = _parsed(arguments)
+    # A plug-in of another package must not change what a spec means, nor cost a search for it.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         code: int = options.run(options)
     except HarnessError as error:
@@ -32,8 +35,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"harness: {message}; see {self.prog} --help\n")
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line; overrides may stand before, between and after the options."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if any(text.startswith("-") for text in rest) or (rest and "overrides" not in options):
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    if rest:
+        options.overrides += rest
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="harness", description="Answer questions about GAN training with evidence."
     )
     parser.add_argument("--version", action="version", version=f"gan-harness {__version__}")

@@ -14,7 +14,7 @@ from harness.errors import OutputError, RecordsError, ResultsDiffer, SpecError
 from harness.plan.arms import Arm
 from harness.plan.expand import ONLY_LEVEL, Plan, expand
 from harness.plan.price import Price, best_jobs, price
-from harness.records.store import check_format, dump_yaml, read_json, write_atomically
+from harness.records.store import dump_yaml, read_json, write_atomically
 from harness.records.types import Outcome, Status
 from harness.spec.load import load
 from harness.spec.schema import Spec
@@ -97,8 +97,8 @@ class Job:
         machine = local.Machine(self.device, self.jobs, self.threads, CACHE_DIR.expanduser())
         if restart:
             self._set_aside()
-        write_atomically(self.runs_dir / "spec.yaml", dump_yaml(self.plan.settings()))
         todo = [run for run in self.plan.runs if not local.finished(self.runs_dir / run.name)]
+        write_atomically(self.runs_dir / "spec.yaml", dump_yaml(self.plan.settings()))
         if len(todo) < len(self.plan.runs):
             kept = len(self.plan.runs) - len(todo)
             print(f"{kept} runs in {self.runs_dir} are finished and kept; --restart repeats them")
@@ -138,13 +138,13 @@ class Job:
 
     def _check_folders(self) -> None:
         """Find out before training whether the results can be written, and may be."""
+        machine = self.results_dir / "machine.json"
+        if machine.exists():
+            read_json(machine)
         for folder in (self.runs_dir, self.results_dir):
             probe = folder / ".writable"
             write_atomically(probe, "")
             probe.unlink()
-        machine = self.results_dir / "machine.json"
-        if machine.exists():
-            check_format(machine, read_json(machine)["format"])
 
     def _set_aside(self) -> None:
         if (self.runs_dir / "spec.yaml").exists():
@@ -166,9 +166,17 @@ def listing(folder: Path) -> int:
     paths = sorted(folder.rglob("*.yaml")) if folder.is_dir() else []
     if not paths:
         raise SpecError([f"{folder}: is not a folder with specs (*.yaml)"])
+    problems: list[str] = []
     for path in paths:
-        tiers = ", ".join(["quick", *(t for t in load(path).tiers if t != "quick")])
-        print(f"{path}\n  {load(path).question}\n  tiers: {tiers}")
+        try:
+            spec = load(path)
+        except SpecError as error:
+            problems += error.problems
+        else:
+            tiers = ", ".join(dict.fromkeys(["quick", *spec.tiers]))
+            print(f"{path}\n  {spec.question}\n  tiers: {tiers}")
+    if problems:
+        raise SpecError(problems)
     return 0
 
 

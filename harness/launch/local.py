@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.launch.worker import check, work
 from harness.plan.expand import Run
-from harness.records.store import RunFolder
+from harness.records.store import RunFolder, read_json
 from harness.records.types import Outcome, Status
 
 _POLL_SEC = 0.25
@@ -66,9 +67,8 @@ def execute(
             time.sleep(_POLL_SEC)
             watch(active)
             active = [one for one in active if not _ended(one)]
-    except KeyboardInterrupt:
-        _stop(active)
-        raise
+    finally:
+        _stop(active)  # none is left unless Ctrl-C or an error of our own came in between
     return dict(_outcomes(runs, runs_dir))
 
 
@@ -87,14 +87,25 @@ def prepare(run: Run, machine: Machine) -> None:
         problem = here.recv()
     except EOFError:
         process.join()
-        problem = f"preparing the data ended with exit code {process.exitcode}: out of memory?"
-    process.join()
+        problem = f"preparing the data ended with {_how(process)}"
+    except KeyboardInterrupt:
+        process.terminate()
+        raise
+    finally:
+        process.join()
     if problem:
         raise HarnessError(problem)
 
 
 def finished(path: Path) -> bool:
-    """Return whether a run's folder holds a finished run."""
+    """Return whether a run's folder holds a finished run.
+
+    Raises:
+        RecordsError: if a newer harness wrote it.
+    """
+    machine = path / "machine.json"
+    if machine.exists():
+        read_json(machine)
     outcome = RunFolder(path).outcome()
     return outcome is not None and outcome.status is Status.FINISHED
 
@@ -122,11 +133,19 @@ def _ended(one: Running) -> bool:
         return False
     one.process.join()
     if one.process.exitcode or one.folder.outcome() is None:
-        code = one.process.exitcode or 0
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
         sec = time.monotonic() - one.since
-        one.folder.end(Outcome(Status.FAILED, f"the process ended with {how}", 0, sec))
+        one.folder.end(
+            Outcome(Status.FAILED, f"the process ended with {_how(one.process)}", 0, sec)
+        )
     return True
+
+
+def _how(process: ForkServerProcess) -> str:
+    code = process.exitcode or 0
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    return f"signal {-code}, {name}{': out of memory?' if name == 'SIGKILL' else ''}"
 
 
 def _stop(active: Sequence[Running]) -> None:

@@ -1,6 +1,7 @@
 """What a waiting user sees: each run's progress, its latest FID, and the time left."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ class Latest:
     """The latest numbers of a run, read from its rows as they are written."""
 
     offset: int = 0
+    file: int = 0
     kimg: float = 0.0
     sec: float = 0.0
     fid: float | None = None
@@ -34,6 +36,10 @@ class Latest:
         """Take in the rows written since the last call."""
         try:
             with one.folder.rows_file.open() as file:
+                number = os.fstat(file.fileno()).st_ino
+                if number != self.file:  # the rows of an earlier attempt were put aside
+                    self.file, self.offset, self.kimg, self.sec = number, 0, 0.0, 0.0
+                    self.fid, self.best = None, None
                 file.seek(self.offset)
                 for line in iter(file.readline, ""):
                     if not line.endswith("\n"):

@@ -109,13 +109,19 @@ def training_cost(spec: Spec, images_shown: int) -> float:
 def macs_per_image(model: PGGAN, scale: int) -> tuple[float, float]:
     """Return the multiply-adds of one image through (generator, critic) at a scale."""
     widths = [_width(model, level) for level in range(scale.bit_length() - 2)]
-    top = widths[-1] * scale**2 * 3.0
-    total = 9.0 * widths[0] ** 2 * 16
-    for level in range(1, len(widths)):
+    first, rgb = widths[0], 3.0 * widths[-1] * scale**2
+    # The minibatch stddev's channel meets a convolution in the paper's form, else a linear layer.
+    head = 16.0 * (9 * (first + 1) + first if model.paper_form else first + 1) + 1
+    generator = rgb + first * 16.0 * (model.noise_size + 9 * first)
+    critic = rgb + first * head
+    # Fused resampling computes 4 of a 4x4 kernel's 16 taps for each pixel of the larger image.
+    up = 4 if model.fused else 9
+    down = 4 if model.fused and not model.paper_form else 9
+    for level, (below, width) in enumerate(pairwise(widths), 1):
         pixels = 4.0 ** (level + 2)
-        total += 9 * pixels * widths[level] * (widths[level] + widths[level - 1])
-    ends = 16.0 * widths[0]
-    return total + top + ends * model.noise_size, total + top + ends * widths[0]
+        generator += pixels * width * (up * below + 9 * width)
+        critic += pixels * width * (9 * width + down * below)
+    return generator, critic
 
 
 def _width(model: PGGAN, level: int) -> int:
@@ -153,8 +159,9 @@ def _disk_gib(spec: Spec) -> float:
     widths = [_width(model, level) for level in range(model.out_scale.bit_length() - 2)]
     pairs = pairwise(widths)
     blocks = 9 * widths[0] ** 2 + sum(9 * new * (new + old) for old, new in pairs)
-    network = blocks + 16 * widths[0] * (model.noise_size + widths[0])
-    return (2 + len(spec.observers.ema)) * network * _GIB_PER_PARAMETER
+    generator = blocks + 16 * widths[0] * model.noise_size
+    critic = blocks + 16 * widths[0] ** 2
+    return ((1 + len(spec.observers.ema)) * generator + critic) * _GIB_PER_PARAMETER
 
 
 def _measured_run_sec(results: Path) -> float | None:

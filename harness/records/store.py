@@ -10,16 +10,16 @@
     log.txt         what was printed
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-import yaml
-
 from harness.errors import OutputError, RecordsError
 from harness.records.types import FORMAT, Outcome, Row, Status
+from harness.spec.yaml_text import dump
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -42,7 +42,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             "--results, or make it writable"
         ) from None
     finally:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -156,4 +157,4 @@ class RunFolder:
 
 def dump_yaml(value: Mapping[str, Any]) -> str:
     """Return YAML in the given order, readable and without aliases."""
-    return yaml.safe_dump(dict(value), sort_keys=False, width=100, allow_unicode=True)
+    return dump(value)

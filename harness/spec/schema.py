@@ -35,7 +35,7 @@ from harness.spec.vocabulary import momentum_from_half_life
 class Section(BaseModel):
     """Base of all parts of a spec: frozen, no unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class PGGAN(Section):

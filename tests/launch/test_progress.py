@@ -1,0 +1,121 @@
+"""What a waiting user sees, from rows as they are written."""
+
+import multiprocessing
+import re
+import time
+
+import pytest
+from small_spec import plan
+
+from harness.launch.local import Running
+from harness.launch.progress import Display, Latest
+from harness.records.store import RunFolder
+from harness.records.types import Outcome, Row, Status
+
+FID = "fid[digits-cnn]"
+
+
+def row(arm, value, kimg, quantity=FID):
+    return Row(quantity, arm, value, kimg, int(kimg * 50), 10 * kimg)
+
+
+@pytest.fixture
+def running(tmp_path):
+    run = plan(train__kimg=4).runs[0]
+    folder = RunFolder(tmp_path / run.name)
+    folder.begin({}, {})
+    yield Running(run, folder, multiprocessing.current_process())
+    folder.end(Outcome(Status.FINISHED))
+
+
+def test_the_latest_numbers_are_taken_as_they_come(running):
+    latest = Latest()
+    latest.read(running)
+    assert (latest.kimg, latest.fid, latest.best) == (0.0, None, None)
+    running.folder.append([row("real", 1.0, 0.0), row("run", 3.0, 0.5, "loss/d")])
+    latest.read(running)
+    assert (latest.kimg, latest.sec, latest.fid) == (0.5, 5.0, None)
+    running.folder.append([row("raw", 9.0, 1.0), row("a", 8.0, 1.0), row("b", 7.0, 1.0)])
+    latest.read(running)
+    assert (latest.fid, latest.best) == (9.0, ("b", 7.0))
+    running.folder.append([row("raw", 8.5, 2.0), row("a", 7.5, 2.0), row("b", 7.6, 2.0)])
+    latest.read(running)
+    assert (latest.kimg, latest.fid, latest.best) == (2.0, 8.5, ("a", 7.5))
+
+
+def test_half_a_line_waits_for_its_other_half(running):
+    running.folder.append([row("raw", 9.0, 1.0)])
+    latest = Latest()
+    with running.folder.rows_file.open("a") as file:
+        file.write('{"quantity": "fid[x]", "arm": "raw", "value": 5.0,')
+        file.flush()
+        latest.read(running)
+        assert latest.fid == 9.0
+        file.write(' "kimg": 2.0, "iteration": 1, "sec": 1.0}\n')
+    latest.read(running)
+    assert (latest.fid, latest.kimg) == (5.0, 2.0)
+
+
+def test_rows_of_an_earlier_attempt_are_forgotten_when_a_new_one_begins(running):
+    running.folder.append([row("raw", 9.0, kimg / 10) for kimg in range(1, 40)])
+    latest = Latest()
+    latest.read(running)
+    running.folder.end(Outcome(Status.INTERRUPTED))
+    running.folder.begin({}, {})
+    latest.read(running)
+    assert (latest.kimg, latest.fid) == (0.0, None)
+    running.folder.append([row("raw", 8.0, 0.1)] * 100)
+    latest.read(running)
+    assert (latest.kimg, latest.fid) == (0.1, 8.0)
+
+
+def test_a_run_that_has_not_begun_has_no_numbers(running, tmp_path):
+    latest = Latest()
+    latest.read(Running(running.run, RunFolder(tmp_path / "none"), running.process))
+    assert latest == Latest()
+
+
+def test_outside_of_a_terminal_there_is_a_line_now_and_then(running, capsys):
+    running.folder.append([row("raw", 9.0, 2.0), row("m0.1", 8.25, 2.0)])
+    with Display({running.run.name: 40.0}, 1) as display:
+        display([running])
+        display([running])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == (
+        f"  {running.run.name}: 2/4 kimg, 100 img/s, FID raw 9.0, best shadow 8.2 (m0.1)"
+    )
+    assert re.fullmatch(r"  0:00 gone, about 0:\d\d left", lines[1])
+    assert len(lines) == 2
+
+
+def left(display, active):
+    display(active)
+    minutes, seconds = re.search(r"about (\d+):(\d+) left", display._left(active)).groups()
+    return 60 * int(minutes) + int(seconds)
+
+
+def test_what_is_left_follows_the_pace_so_far(running, capsys):
+    other = plan(train__kimg=4).runs[1].name
+    running.since = time.monotonic() - 30
+    with Display({running.run.name: 10.0}, 1) as display:
+        assert left(display, [running]) == 10
+    running.folder.append([row("raw", 9.0, 4.0)])
+    with Display({running.run.name: 10.0, other: 10.0}, 1) as display:
+        assert left(display, [running]) == pytest.approx(30, abs=1)
+    with Display({running.run.name: 10.0, other: 10.0}, 2) as display:
+        assert left(display, [running]) == pytest.approx(30, abs=1)
+    with Display({running.run.name: 10.0}, 1) as display:
+        assert left(display, [running]) == 0
+
+
+def test_a_terminal_shows_a_table(running, capsys):
+    running.folder.append([row("raw", 9.0, 2.0)])
+    display = Display({running.run.name: 40.0}, 1)
+    display([running])
+    table = display._table([running])
+    assert [column.header for column in table.columns] == [
+        *("run", "kimg", "img/s", "FID raw", "best shadow"),
+    ]
+    assert [list(column.cells) for column in table.columns] == [
+        *([running.run.name], ["2/4"], ["100"], ["9.0"], ["-"]),
+    ]
