@@ -201,7 +201,7 @@ class ReduceLR(Section):
     """``METRIC/ARM``, such as ``fid[digits-cnn]/raw``."""
     scheduler: ReduceLRScheduler
     interval: Count = 1
-    """Evaluations between two looks at the metric."""
+    """Evaluations between two looks, which take the metric's mean over them."""
 
 
 class Observers(Section):
