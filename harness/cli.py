@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
     except HarnessError as error:
         for line in str(error).splitlines():
             print(f"harness: {line}", file=sys.stderr)

@@ -4,7 +4,8 @@ Beside what the engine names, what libraries import only when they are first use
 the visualizer's canvas, the reader of the digits. Each run would pay for them anew, in seconds.
 """
 
-import matplotlib.backends.backend_agg  # noqa: F401
+import matplotlib.backends.backend_agg
+import matplotlib.figure  # noqa: F401
 import sklearn.datasets  # noqa: F401
 import torch._dynamo  # noqa: F401
 
