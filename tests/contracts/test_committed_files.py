@@ -83,6 +83,6 @@ def test_traces_are_found(line):
     assert TRACES.search(line)
 
 
-@pytest.mark.parametrize("line", ["cusparse 10.4.0.35", "arXiv 1710.10196", "a/work/b", "./home/x"])
+@pytest.mark.parametrize("line", ["cusparse 10.4.0.35", "arXiv 1710.10196", "a/home/b", "./home/x"])
 def test_other_words_are_left_alone(line):
     assert not TRACES.search(line)
