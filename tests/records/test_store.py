@@ -151,7 +151,9 @@ def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
     seen = []
     real = os.fsync
     monkeypatch.setattr(os, "fsync", lambda number: (seen.append(path.read_text()), real(number)))
-    write_atomically(path, b"new")
+    with path.open() as opened:
+        write_atomically(path, b"new")
+        assert opened.read() == "old"
     assert seen == ["old"]
     assert path.read_text() == "new"
 

@@ -63,6 +63,11 @@ def test_a_wrong_override_is_blamed_on_the_command_line(tmp_path):
     ]
 
 
+def test_a_section_given_whole_is_the_command_line_s_in_all_its_fields(tmp_path):
+    (problem,) = problems(write(tmp_path), "model={type: PGAN, noise_size: 8}")[:1]
+    assert problem == "command line: model.type: 'PGAN' is not one of 'PGGAN'"
+
+
 @pytest.mark.parametrize(
     "override",
     ["train.kimg", "=3", "train kimg=3", "a..b=1", ".=1", "train.kimg.=1", "train.kimg=[1", "a=*b"],

@@ -19,7 +19,7 @@ LIMITS = {
     "Positive": (0, None, False, None),
     "NotNegative": (0, None, True, None),
     "Kimg": (0.001, 1e9, True, True),
-    "KimgOrNone": (0, 1e9, True, True),
+    "KimgOrZero": (0, 1e9, True, True),
     "RelativeWidth": (0, 12**-0.5, False, True),
     "Count": (1, 2**31 - 1, True, True),
     "Natural": (0, 2**31 - 1, True, True),
