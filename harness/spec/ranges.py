@@ -51,7 +51,7 @@ Kimg = Annotated[
     _allowed("in [0.001, 1e9] thousand images", lambda v: 0.001 <= v <= 1e9),
     _schema(minimum=0.001, maximum=1e9),
 ]
-KimgOrNone = Annotated[
+KimgOrZero = Annotated[
     _Float,
     _allowed("in [0, 1e9] thousand images", lambda v: 0 <= v <= 1e9),
     _schema(minimum=0, maximum=1e9),

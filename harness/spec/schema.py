@@ -20,7 +20,7 @@ from harness.spec.ranges import (
     Fraction,
     Interval,
     Kimg,
-    KimgOrNone,
+    KimgOrZero,
     Natural,
     NotNegative,
     Positive,
@@ -54,7 +54,7 @@ class PGGAN(Section):
     """The paper's networks; false gives MMagic's, which its checkpoints fit."""
     nkimgs_per_scale: Annotated[dict[Scale, Kimg], Field(min_length=1)]
     """Thousands of images shown at each resolution; the last goes on to the end of training."""
-    transition_kimgs: KimgOrNone
+    transition_kimgs: KimgOrZero
     """Thousands of images over which a new resolution is faded in."""
 
 
