@@ -233,8 +233,8 @@ def _source(spec: Spec) -> DataSource:
 
 
 def _attribute(shadow: str) -> str:
-    # Submodules cannot have dots in their names.
-    return "shadow_" + shadow.replace(".", "p").replace("-", "_")
+    # Submodules cannot have dots in their names; no two shadows may share one.
+    return "shadow_" + shadow.replace("_", "__").replace(".", "_d").replace("-", "_h")
 
 
 def _keep_samples(folder: RunFolder, real: Prepared, samples: dict[str, Any]) -> None:

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny import ROOT
 
 from harness.engine.build import gan, optimizers, shadow_hooks, train
 from harness.errors import Diverged
 from harness.plan.expand import expand
 from harness.records.store import RunFolder
 from harness.records.types import Outcome, Status
-from harness.spec.load import apply_override, validated
+from harness.spec.load import apply_override, load, validated
 
 CPU = torch.device("cpu")
 SPEC = {
@@ -136,7 +137,7 @@ def test_a_run_leaves_weights_that_draw_its_samples(done):
     assert any(not torch.equal(before[name], weights[name]) for name in before)
     model.load_state_dict(networks, strict=False)
     shadows = {name.split(".")[0] for name in weights} - {"generator", "discriminator"}
-    assert shadows == {"shadow_m0p1_ema", "shadow_never_ema", "shadow_late_copy_ema"}
+    assert shadows == {"shadow_m0_d1_ema", "shadow_never_ema", "shadow_late_hcopy_ema"}
     late = {k.partition(".")[2]: v for k, v in weights.items() if k.startswith("shadow_late")}
     assert all(torch.equal(v, weights[f"generator.{k}"]) for k, v in late.items())
 
@@ -228,9 +229,9 @@ def test_shadows_become_hooks_with_their_settings():
     (run,) = planned()
     hooks = shadow_hooks(run.spec)
     assert [hook.module_keys for hook in hooks] == [
-        ("shadow_m0p1_ema",),
+        ("shadow_m0_d1_ema",),
         ("shadow_never_ema",),
-        ("shadow_late_copy_ema",),
+        ("shadow_late_hcopy_ema",),
     ]
     assert [(hook.interval, hook.start_iter, hook.source) for hook in hooks] == [
         (1, 0, "generator"),
@@ -238,3 +239,11 @@ def test_shadows_become_hooks_with_their_settings():
         (1, 10**6, "generator"),
     ]
     assert hooks[0].interp_cfg == {"momentum": 0.1}
+
+
+def test_shadows_of_like_names_are_kept_apart():
+    names = ("a-b", "a_b", "a.b", "apb", "a_db", "a__b")
+    shadows = ", ".join(f"{name}: {{interp_cfg: {{momentum: 0.1}}}}" for name in names)
+    spec = load(ROOT / "experiments/pggan-ema.yaml", overrides=[f"observers.ema={{{shadows}}}"])
+    keys = [key for hook in shadow_hooks(spec) for key in hook.module_keys]
+    assert len(set(keys)) == len(names)
