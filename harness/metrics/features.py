@@ -1,4 +1,4 @@
-"""The border between images and metrics: uint8 conversion, sizes, and the choice of extractor."""
+"""The border between images and metrics: sizes, and the choice of extractor."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,18 +10,7 @@ from torch import Tensor
 from harness.errors import DataError, SpecError
 from harness.metrics.extractor import Extractor, Features
 
-__all__ = ["EXTRACTORS", "Extractor", "Features", "load_extractor", "to_uint8", "upscale_to"]
-
-
-def to_uint8(images: Tensor) -> Tensor:
-    """Convert images, float NCHW in [-1, 1], to uint8 in 0..255: rounded to nearest, clamped.
-
-    Raises:
-        DataError: a value is NaN or infinite, which no byte can stand for.
-    """
-    if not bool(images.isfinite().all()):
-        raise DataError("generated images hold NaN or infinite values: the generator has diverged")
-    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+__all__ = ["EXTRACTORS", "Extractor", "Features", "load_extractor", "upscale_to"]
 
 
 def upscale_to(images: Tensor, size: int) -> Tensor:

@@ -15,10 +15,6 @@ METRICS = {
 EXTRACTED_METRICS = frozenset({"fid", "is", "kid"})
 """Metrics that are measured on an extractor's features and carry its name."""
 
-EXTRACTORS = {
-    "digits-cnn": "small classifier of handwritten digits at 8x8, shipped with the harness",
-    "inception-v3-compat": "the Inception network of the FID papers; weights from the user",
-}
 NATIVE_RESOLUTION = {"digits": 8, "cifar10": 32}
 RAW = "raw"
 """The arm that is the trained generator itself, beside its EMA shadows."""
