@@ -31,6 +31,14 @@ LOOPS = _child("loop", mmengine_registry.LOOPS)
 DATASETS = _child("dataset", mmengine_registry.DATASETS)
 DATA_SAMPLERS = _child("data sampler", mmengine_registry.DATA_SAMPLERS)
 PARAM_SCHEDULERS = _child("parameter scheduler", mmengine_registry.PARAM_SCHEDULERS)
+OPTIM_WRAPPER_CONSTRUCTORS = _child(
+    "optimizer wrapper constructor", mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS
+)
+METRICS = _child("metric", mmengine_registry.METRICS)
+EVALUATOR = _child("evaluator", mmengine_registry.EVALUATOR)
+LOG_PROCESSORS = _child("log processor", mmengine_registry.LOG_PROCESSORS)
+VISUALIZERS = _child("visualizer", mmengine_registry.VISUALIZERS)
+VISBACKENDS = _child("vis_backend", mmengine_registry.VISBACKENDS)
 
 
 def register_all() -> None:

@@ -50,6 +50,7 @@ def make_runner(tmp_path: Path) -> RunnerMaker:
             "optim_wrapper": OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1)),
             "default_hooks": {"logger": None, "checkpoint": None},
             "default_scope": "harness",
+            "randomness": {"seed": 0},
             "experiment_name": f"{tmp_path.name}-{len(made)}",
         }
         runner = QuietRunner(

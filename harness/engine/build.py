@@ -19,7 +19,7 @@ from harness.data import DataSource
 from harness.data.growing import GrowingImages
 from harness.data.order import ShownImages
 from harness.data.prepare import Prepared, prepare
-from harness.engine.evaluation import Evaluator
+from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.loops import EvaluationLoop, ImagesTrainLoop
 from harness.engine.runner import QuietRunner
 from harness.engine.schedulers import ReduceLR
@@ -69,12 +69,12 @@ def train(run: Run, folder: RunFolder, device: torch.device, cache_dir: Path) ->
 
 def prepared(
     spec: Spec, seed: int, device: torch.device, cache_dir: Path
-) -> tuple[Prepared, Evaluator]:
+) -> tuple[Prepared, ArmsEvaluator]:
     """Return the real images at every scale, and what measures generated ones against them."""
     real = prepare(_source(spec), spec.growth.scales, cache_dir / "data")
     shadows = {name: f"{_attribute(name)}_ema" for name in spec.observers.ema}
     arms = {RAW: "orig", **shadows}
-    return real, Evaluator(spec.evaluate, real, arms, seed, device, cache_dir / "reference")
+    return real, ArmsEvaluator(spec.evaluate, real, arms, seed, device, cache_dir / "reference")
 
 
 def gan(spec: Spec, seed: int) -> ProgressiveGrowingGAN:
@@ -172,7 +172,7 @@ def train_loader(
 
 
 def runner_of(
-    run: Run, real: Prepared, evaluator: Evaluator, folder: RunFolder, device: torch.device
+    run: Run, real: Prepared, evaluator: ArmsEvaluator, folder: RunFolder, device: torch.device
 ) -> Runner:
     """Return mmengine's runner of a run, ready to train."""
     spec = run.spec

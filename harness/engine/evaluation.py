@@ -22,7 +22,7 @@ from harness.spec.vocabulary import EXTRACTED_METRICS
 _SWD_IMAGES = 8192
 
 
-class Evaluator:
+class ArmsEvaluator:
     """Measures each arm of a GAN against the real images.
 
     Images of a scale below the final one are enlarged to it (nearest) first, so that a metric

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from harness.errors import SpecError
 from harness.images import to_uint8
 from harness.registry import HOOKS
+from harness.structures import images_of
 from harness.visuals.grids import grid
 from harness.visuals.samplers import NoiseSampler, sampler_name
 
@@ -102,7 +103,7 @@ class VisualizationHook(Hook):
             sampler = self._sampler(model, entry, index)
             with _evaluating(model):
                 drawn = [
-                    _images(model.val_step({"inputs": inputs}))
+                    images_of(model.val_step({"inputs": inputs}))
                     for inputs in sampler.inputs(runner.iter + 1)
                 ]
             for key in _as_list(entry.get("target_keys")) or list(drawn[0]):
@@ -130,7 +131,7 @@ class VisualizationHook(Hook):
         """Write each image of a test under a number of its own."""
         if not self.save_at_test:
             return
-        images = _images(outputs)
+        images = images_of(outputs)
         count = len(next(iter(images.values())))
         for index in range(count):
             if self.max_save_at_test is not None and self._tested >= self.max_save_at_test:
@@ -170,15 +171,6 @@ def _check(entry: VisKwargs) -> None:
         raise SpecError([f"vis_kwargs_list.{unknown[0]}: is not known; known: {known}"])
     if entry.get("vis_mode", "image") != "image":
         raise SpecError([f"vis_kwargs_list.vis_mode: {entry['vis_mode']!r} is not 'image'"])
-
-
-def _images(answer: Any) -> dict[str, Tensor]:
-    """Return images NCHW by name from what a model's ``val_step`` answers."""
-    if isinstance(answer, Tensor):
-        return {"fake_img": answer}
-    if isinstance(answer, Mapping):
-        return {key: value for key, value in answer.items() if value.ndim == 4}
-    return {"fake_img": torch.stack([sample.fake_img for sample in answer])}
 
 
 def _as_list(value: Any) -> list[Any]:

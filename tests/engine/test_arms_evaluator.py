@@ -1,4 +1,4 @@
-"""Evaluator: every arm on the same latents, whatever the batches."""
+"""ArmsEvaluator: every arm on the same latents, whatever the batches."""
 
 import copy
 import math
@@ -9,7 +9,7 @@ from tiny_gan import NOISE_SIZE, SMALL
 
 from harness.data import DataSource
 from harness.data.prepare import prepare
-from harness.engine.evaluation import Evaluator
+from harness.engine.evaluation import ArmsEvaluator
 from harness.errors import Diverged
 from harness.gans.growing import ProgressiveGrowingGAN
 from harness.networks.pggan import PGGANDiscriminator, PGGANGenerator
@@ -40,7 +40,7 @@ def evaluator(real, cache, arms=ARMS, seed=0, **settings):
         "kid_subsets": 3,
         "kid_subset_size": 40,
     }
-    return Evaluator(Evaluate(**(usual | settings)), real, arms, seed, CPU, cache / "reference")
+    return ArmsEvaluator(Evaluate(**(usual | settings)), real, arms, seed, CPU, cache / "reference")
 
 
 @pytest.fixture

@@ -1,0 +1,128 @@
+"""DataSample: what a model gives for one image, and reading images out of any model's answer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from harness import compat  # noqa: F401  (before anything of mmengine)
+
+# isort: split
+from mmengine.structures import BaseDataElement, LabelData
+from torch import Tensor
+
+IMAGE = "fake_img"
+"""Key of generated images where a model gives one kind only."""
+
+
+class DataSample(BaseDataElement):
+    """One sample: real image ``gt_img``, generated ``fake_img`` (CHW), class ``gt_label``, more.
+
+    A sample may hold samples (``ema``, ``orig``), one for each network that drew it.
+    """
+
+    def set_predefined_data(self, data: Mapping[str, Any]) -> None:
+        """Take over values as they are; ``gt_label`` becomes a LabelData."""
+        for key, value in data.items():
+            setattr(self, key, value)
+
+    def set_tensor_data(self, data: Mapping[str, Any]) -> None:
+        """Take over values as tensors."""
+        for key, value in data.items():
+            setattr(self, key, torch.as_tensor(value))
+
+    def set_gt_label(self, value: Any) -> "DataSample":
+        """Set the class: a number, numbers, an array, a tensor, or a LabelData."""
+        if not isinstance(value, LabelData):
+            value = LabelData(label=torch.atleast_1d(torch.as_tensor(value)))
+        self.set_field(value, "gt_label", dtype=LabelData)
+        return self
+
+    @classmethod
+    def stack(cls, samples: Sequence["DataSample"]) -> "DataSample":
+        """Return one sample whose every value is all the samples', tensors stacked to N...
+
+        Raises:
+            ValueError: if there is none, or they have not the same keys.
+        """
+        if not samples:
+            raise ValueError("DataSample.stack: no samples given")
+        keys = list(samples[0].keys())
+        if any(set(sample.keys()) != set(keys) for sample in samples):
+            raise ValueError("DataSample.stack: the samples do not all have the same keys")
+        names = samples[0].metainfo_keys()
+        stacked = cls(metainfo={n: [s.metainfo.get(n) for s in samples] for n in names})
+        for key in keys:
+            stacked.set_field(_stacked([sample.get(key) for sample in samples]), key)
+        return stacked
+
+    def split(self) -> list["DataSample"]:
+        """Return the samples that were stacked: the first dimension of every value."""
+        parts = [type(self)() for _ in range(len(self))]
+        for key, value in self.items():
+            values = value.split() if isinstance(value, DataSample) else _unstacked(value)
+            for part, of_part in zip(parts, values, strict=True):
+                part.set_field(of_part, key)
+        for key, values in self.metainfo_items():
+            if isinstance(values, list) and len(values) == len(parts):
+                for part, of_part in zip(parts, values, strict=True):
+                    part.set_metainfo({key: of_part})
+        return parts
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "gt_label":
+            self.set_gt_label(value)
+        else:
+            super().__setattr__(name, value)
+
+    def __len__(self) -> int:
+        lengths = {
+            len(value.label) if isinstance(value, LabelData) else len(value)
+            for value in self.values()
+            if isinstance(value, Tensor | DataSample | LabelData | Sequence)
+        }
+        if len(lengths) > 1:
+            raise ValueError(f"this sample's values differ in length: {sorted(lengths)}")
+        return lengths.pop() if lengths else 0
+
+
+def images_of(answer: Any) -> dict[str, Tensor]:
+    """Return the images that a model's ``val_step`` or ``test_step`` answered, NCHW by name.
+
+    Args:
+        answer: images NCHW; a dict of them; or a list of DataSamples, whose nested samples are
+            named by path (``ema.fake_img``). Other values are left out.
+    """
+    if isinstance(answer, Tensor):
+        return {IMAGE: answer}
+    if isinstance(answer, Mapping):
+        return {k: v for k, v in answer.items() if isinstance(v, Tensor) and v.ndim == 4}
+    samples = [_image_fields(sample) for sample in answer]
+    return {key: torch.stack([s[key] for s in samples]) for key in (samples[0] if samples else ())}
+
+
+def _image_fields(sample: Any, prefix: str = "") -> dict[str, Tensor]:
+    if isinstance(sample, Tensor):
+        return {IMAGE: sample}
+    images: dict[str, Tensor] = {}
+    for key, value in sample.items():
+        if isinstance(value, BaseDataElement | Mapping):
+            images |= _image_fields(value, f"{prefix}{key}.")
+        elif isinstance(value, Tensor) and value.ndim == 3:
+            images[prefix + key] = value
+    return images
+
+
+def _stacked(values: list[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, DataSample):
+        return DataSample.stack(values)
+    if isinstance(first, LabelData):
+        return LabelData(label=torch.stack([value.label for value in values]))
+    return torch.stack(values) if isinstance(first, Tensor) else values
+
+
+def _unstacked(value: Any) -> list[Any]:
+    if isinstance(value, LabelData):
+        return [LabelData(label=label) for label in value.label]
+    return list(value)
