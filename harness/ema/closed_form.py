@@ -89,17 +89,15 @@ class Setting:
 
 
 def advance(average: Floats, trajectory: Floats, weights: Floats) -> Floats:
-    """Return the average after some iterations more.
+    """Return the average after T iterations more.
 
     Args:
         average: E entries of the average so far.
-        trajectory: the network's E entries after each of T further iterations, (T, E).
-        weights: w_t of these iterations, (T,) or, by entry, (T, E).
+        trajectory: the network's E entries after each of these iterations, (T, E).
+        weights: w_t of these iterations, (T,).
     """
-    weights = weights[:, None] if weights.ndim == 1 else weights
-    kept = np.cumprod((1 - weights)[::-1], axis=0)[::-1]
-    later = np.concatenate([kept[1:], np.ones_like(kept[:1])])
-    result: Floats = kept[0] * average + (weights * later * trajectory).sum(0)
+    kept = np.append(np.cumprod((1 - weights)[::-1])[::-1], 1.0)
+    result: Floats = kept[0] * average + (weights * kept[1:]) @ trajectory
     return result
 
 

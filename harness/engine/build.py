@@ -19,12 +19,14 @@ from harness.data import DataSource
 from harness.data.growing import GrowingImages
 from harness.data.order import ShownImages
 from harness.data.prepare import Prepared, prepare
+from harness.ema.closed_form import Setting
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.loops import EvaluationLoop, ImagesTrainLoop
 from harness.engine.runner import QuietRunner
 from harness.engine.schedulers import ReduceLR
 from harness.gans.growing import ProgressiveGrowingGAN
 from harness.hooks import (
+    EMACertificateHook,
     ExponentialMovingAverageHook,
     IterTimerHook,
     PGGANFetchDataHook,
@@ -135,6 +137,17 @@ def shadow_hooks(spec: Spec) -> list[Hook]:
         ]
 
 
+def stated(spec: Spec) -> dict[str, Setting]:
+    """Return what each shadow is asked to be, by its attribute in the model."""
+    batch = spec.growth.batch_sizes[-1]
+    return {
+        f"{_attribute(name)}_ema": Setting(
+            ema.interp_mode, ema.hook_cfg(batch), ema.interval, ema.start_iter
+        )
+        for name, ema in spec.observers.ema.items()
+    }
+
+
 def optimizers(spec: Spec, model: ProgressiveGrowingGAN) -> OptimWrapperDict:
     """Return one Adam each for generator and critic."""
     settings = spec.train.optimizer
@@ -184,8 +197,19 @@ def runner_of(
         settings = rule.scheduler.model_dump(exclude={"type"})
         schedulers = {name: [ReduceLR(wrapper, **settings)] for name, wrapper in wrappers.items()}
     watch = None if rule is None else ReduceLRSchedulerHook(rule.val_metric, interval=rule.interval)
-    record = RecordHook(folder, round(spec.train.log_every_kimg * 1000))
-    hooks = [*shadow_hooks(spec), PGGANFetchDataHook(), *map(HOOKS.build, spec.hooks), record]
+    certificate = EMACertificateHook(stated(spec), folder.path / "trajectory", limit=None)
+    record = RecordHook(
+        folder,
+        round(spec.train.log_every_kimg * 1000),
+        {f"{_attribute(name)}_ema": name for name in spec.observers.ema},
+    )
+    hooks = [
+        *shadow_hooks(spec),
+        PGGANFetchDataHook(),
+        *map(HOOKS.build, spec.hooks),
+        certificate,
+        record,
+    ]
     return QuietRunner(
         model=model,
         work_dir=str(folder.path / "mmengine"),

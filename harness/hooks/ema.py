@@ -99,6 +99,10 @@ class ExponentialMovingAverageHook(Hook):
         """
         return b + (a - b) * (momentum if trainable else momentum_nontrainable)
 
+    def source_of(self, key: str) -> str:
+        """Return the name of the network that ``key`` shadows."""
+        return self.source or key.removesuffix(_SUFFIX)
+
     def every_n_iters(self, runner: Runner, n: int) -> bool:
         """Return whether the shadows change after the current iteration."""
         if runner.iter < self.start_iter:
@@ -107,15 +111,15 @@ class ExponentialMovingAverageHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Give the model the shadows it lacks, so that a checkpoint can be loaded into them."""
-        model = _unwrapped(runner.model)
+        model = unwrapped(runner.model)
         for key in self.module_keys:
-            name = self.source or key.removesuffix(_SUFFIX)
+            name = self.source_of(key)
             if getattr(model, name, None) is None:
                 raise RuntimeError(f"{type(model).__name__} has no network {name!r} to shadow")
             if getattr(model, key, None) is None:
                 # Registered first: its weights are copied when the run starts, after their
                 # initialisation, which mmengine does later than this.
-                setattr(model, key, copy.deepcopy(_unwrapped(getattr(model, name))))
+                setattr(model, key, copy.deepcopy(unwrapped(getattr(model, name))))
                 self._made.add(key)
             getattr(model, key).requires_grad_(False)
 
@@ -140,10 +144,10 @@ class ExponentialMovingAverageHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Pair each shadow with its network and decide what is trainable."""
-        model = _unwrapped(runner.model)
+        model = unwrapped(runner.model)
         for key in self.module_keys:
-            network = _unwrapped(getattr(model, self.source or key.removesuffix(_SUFFIX)))
-            self._averages[key] = Average(network, _unwrapped(getattr(model, key)))
+            network = unwrapped(getattr(model, self.source_of(key)))
+            self._averages[key] = Average(network, unwrapped(getattr(model, key)))
             if key in self._made and key not in self._loaded:
                 self._averages[key].copy()
 
@@ -207,6 +211,7 @@ def batch_images(batch: Any) -> int:
     return 0 if batch is None else len(batch)
 
 
-def _unwrapped(module: Any) -> nn.Module:
+def unwrapped(module: Any) -> nn.Module:
+    """Return the module inside a wrapper for distributed training, or the module itself."""
     network: nn.Module = module.module if is_model_wrapper(module) else module
     return network

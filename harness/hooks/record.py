@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from harness.errors import Diverged
+from harness.hooks.certificate import EMACertificateHook
 from harness.hooks.iter_timer import IterTimerHook
 from harness.hooks.reduce_lr import ReduceLRSchedulerHook
 from harness.records.store import RunFolder
@@ -31,6 +32,7 @@ class RecordHook(Hook):
     Args:
         folder: the run's folder, begun.
         log_images: images between two rows of losses.
+        arms: name of each shadow's arm, by its attribute in the model.
 
     Raises:
         Diverged: if a loss was not finite.
@@ -38,9 +40,12 @@ class RecordHook(Hook):
 
     priority = "VERY_LOW"
 
-    def __init__(self, folder: RunFolder, log_images: int) -> None:
+    def __init__(
+        self, folder: RunFolder, log_images: int, arms: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.log_images = log_images
+        self.arms = dict(arms or {})
         self.iteration = 0
         """Iterations done."""
         self._begin = time.perf_counter()
@@ -86,8 +91,12 @@ class RecordHook(Hook):
         self._write(runner, "run", self._training(runner) | self._clocks(runner) | _memory())
 
     def after_train(self, runner: Runner) -> None:
-        """Write the clocks at the end."""
+        """Write the clocks at the end, and each shadow's certificate."""
         self._write(runner, "run", self._clocks(runner))
+        for hook in runner.hooks:
+            if isinstance(hook, EMACertificateHook):
+                for shadow, found in hook.certificates.items():
+                    self._write(runner, self.arms[shadow], {"ema_error": found.error})
 
     def _watch(self, losses: list[Tensor]) -> None:
         # The first bad iteration is kept on the device: no wait for it at each step.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median_low
 
+from harness.ema.certificate import LIMIT
 from harness.records.quantities import lookup
 from harness.report.answer import best_of, main_metric, of_interest, title
 from harness.report.frames import REAL, Results
@@ -28,9 +29,10 @@ def main_table(results: Results) -> str:
 
 def _arm_table(lines: Sequence[SummaryLine]) -> str:
     head = ["arm", "half-life (kimg)", *_value_head(lines[0]), "difference to `raw`", "p (Holm)"]
+    head = [*head, "EMA error"]
     values = _values(lines)
     rows = [
-        [_arm_name(line), _half_life(line), *value, *_difference(line.to_raw)]
+        [_arm_name(line), _half_life(line), *value, *_difference(line.to_raw), _error(line)]
         for line, value in zip(lines, values, strict=True)
     ]
     return table(head, _real_last(lines, rows))
@@ -99,6 +101,13 @@ def _arm_name(line: SummaryLine) -> str:
 
 def _half_life(line: SummaryLine) -> str:
     return number(line.arm.half_life_kimg) if line.arm is not None else ""
+
+
+def _error(line: SummaryLine) -> str:
+    """Return one digit of it, and say so where it is too large."""
+    if line.ema_error is None:
+        return ""
+    return f"{line.ema_error:.0e}" + ("" if line.ema_error <= LIMIT else " **not this average**")
 
 
 def _metric_head(metric: str) -> str:

@@ -25,6 +25,8 @@ class SummaryLine:
         to_first: Welch difference to the same arm at the first level; None there.
             Each kind of difference is judged over all of its kind in this metric.
         arm: the arm's settings; None for the real images.
+        ema_error: the largest relative error of the shadow's certificates; None where there is
+            no shadow.
     """
 
     cell: Cell
@@ -33,6 +35,7 @@ class SummaryLine:
     to_raw: Judged | None
     to_first: Judged | None
     arm: Arm | None
+    ema_error: float | None
 
 
 SUMMARY_COLUMNS = (
@@ -40,9 +43,11 @@ SUMMARY_COLUMNS = (
     *("difference_to_raw", "half_width", "p_holm"),
     *("difference_to_first_level", "level_half_width", "level_p_holm"),
     *("interp_mode", "momentum", "decay", "half_life_kimg", "span", "interval", "start_iter"),
+    "ema_error",
 )
 
 
+EMA_ERROR = "ema_error"
 _DIGITS = 10
 """Derived numbers are rounded, so that any machine rebuilds the tables to the byte."""
 CLOCKS = ("train", "eval", "overhead")
@@ -105,10 +110,21 @@ def _of_metric(results: Results, metric: str) -> list[SummaryLine]:
     to_first = judged([_to_first(results, cell) for cell, _ in cells])
     return [
         SummaryLine(
-            cell, spread([*results.last(cell).values()]), _best(results, cell), raw, first, arm
+            cell,
+            spread([*results.last(cell).values()]),
+            _best(results, cell),
+            raw,
+            first,
+            arm,
+            ema_error(results, cell.level, cell.arm),
         )
         for (cell, arm), raw, first in zip(cells, to_raw, to_first, strict=True)
     ]
+
+
+def ema_error(results: Results, level: str, arm: str) -> float | None:
+    """Return the largest error of an arm's certificates over the finished runs."""
+    return max(results.last(Cell(level, arm, EMA_ERROR)).values(), default=None)
 
 
 def _to_raw(results: Results, cell: Cell) -> Difference | None:
@@ -152,6 +168,7 @@ def _record(line: SummaryLine) -> list[object]:
         *_numbers(line.to_raw),
         *_numbers(line.to_first),
         *(_settings(arm) if arm is not None and arm.name != RAW else [None] * 7),
+        None if line.ema_error is None else float(f"{line.ema_error:.1e}"),
     ]
 
 

@@ -12,6 +12,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
+from harness.ema.certificate import LIMIT
 from harness.errors import HarnessError
 from harness.plan.expand import ONLY_LEVEL
 from harness.records.machine import kind
@@ -19,9 +20,11 @@ from harness.records.store import write_atomically
 from harness.report.frames import Cell, Results, read
 from harness.report.markdown import PICTURES, readme_table
 from harness.report.statistics import t_quantile
+from harness.report.tables import EMA_ERROR
 from harness.report.tabular import read_text
 from harness.report.wording import decimals, number
 from harness.report.write import tables_of
+from harness.spec.vocabulary import RAW
 
 PREDICTION = 0.99
 LEAST_SHARE = 1e-3
@@ -75,13 +78,35 @@ def check_tables(folder: Path) -> list[str]:
         RecordsError: if the evidence itself cannot be read.
     """
     pictures = [name for name in PICTURES if (folder / name).is_file()]
-    problems = []
-    for name, rebuilt in tables_of(read(folder), pictures).items():
+    results = read(folder)
+    problems = [f"{folder}: {problem}" for problem in check_certificates(results)]
+    for name, rebuilt in tables_of(results, pictures).items():
         path = folder / name
         if not path.is_file():
             problems.append(f"{path}: is missing")
         else:
             problems += _differences(path, 1, read_text(path), rebuilt)
+    return problems
+
+
+def check_certificates(results: Results) -> list[str]:
+    """Return which EMA shadows of finished runs are not, or not shown to be, what they state."""
+    problems = []
+    for level, seeds in results.finished.items():
+        for arm in results.arms(level):
+            if arm.name == RAW:
+                continue
+            errors = results.last(Cell(level, arm.name, EMA_ERROR))
+            problems += [
+                f"{_named(Cell(level, arm.name, EMA_ERROR))}, seed {seed}: "
+                + (
+                    f"{errors[seed]:.1e}, allowed {LIMIT:.0e}"
+                    if seed in errors
+                    else "was not measured"
+                )
+                for seed in seeds
+                if not errors.get(seed, math.inf) <= LIMIT
+            ]
     return problems
 
 

@@ -96,6 +96,8 @@ def rows_of(level: str, seed: int, arms: tuple[str, ...], last_kimg: int = 100) 
             rows += [Row("reduce_lr/best", "run", fid(level, "raw", seed, kimg), **at)]
             rows += [Row("reduce_lr/old_lr", "run", 0.001, **at)]
             rows += [Row("reduce_lr/new_lr", "run", 0.0005 if kimg == 60 else 0.001, **at)]
+    end = {"kimg": float(last_kimg), "iteration": last_kimg * 20, "sec": last_kimg * 1.5}
+    rows += [Row("ema_error", arm, 3e-7 + seed * 1e-8, **end) for arm in arms if arm != "raw"]
     floor = {"kimg": 0.0, "iteration": 0, "sec": 0.5}
     return [*rows, Row(FID, "real", 0.5 + seed / 100, **floor), Row(IS, "real", 9.5, **floor)]
 

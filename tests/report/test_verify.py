@@ -47,6 +47,23 @@ def test_edited_evidence_is_found(folder):
     assert any("report.md" in line for line in found)
 
 
+@pytest.mark.parametrize(("error", "said"), [(2e-5, "2.0e-05, allowed 1e-05"), (None, "was not")])
+def test_an_average_that_is_not_what_it_states_is_found(plan, tmp_path, error, said):
+    def change(level, seed, rows):
+        def wrong(row):
+            return (row.quantity, row.arm, seed) == ("ema_error", "paper", 1)
+
+        kept = [row for row in rows if not wrong(row)]
+        return kept + [replace(row, value=error) for row in rows if wrong(row) and error]
+
+    runs, out = record(plan, tmp_path / "runs", change), tmp_path / "out"
+    write(frames.collect(plan, runs), runs, out)
+    (found,) = check_tables(out)
+    assert found.startswith(f"{out}: paper, ema_error, seed 1: {said}")
+    marked = [line for line in (out / "report.md").read_text().splitlines() if "not this" in line]
+    assert ["`paper`" in line for line in marked] == ([True] if error else [])
+
+
 def test_cut_and_missing_tables_are_found(folder):
     text = (folder / "timing.csv").read_text()
     (folder / "timing.csv").write_text(text.splitlines()[0] + "\n")

@@ -1,0 +1,193 @@
+"""The trajectory of a network's weights and of its shadows, at a thousand fixed scalar entries.
+
+A folder holds what ``certificate.py`` derives the averages from again:
+
+- ``entries.json``: which entries, of which tensors, and the shadows' names;
+- ``network.bin``: the network's E entries before training and after each iteration, row by row;
+- ``images.bin``: images shown by then, int64, one number a row of ``network.bin``;
+- ``shadows.bin``: at each check, E entries of each shadow; ``checks.bin``: its iteration, int64.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+VERSION = 1
+FILES = ("network", "images", "shadows", "checks")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """``count`` entries of one tensor, each ``step`` from the last, in the order of its memory."""
+
+    name: str
+    kind: str
+    """``trained``, ``other`` (buffers and frozen parameters), or ``integer``."""
+    step: int
+    count: int
+
+
+class Trajectory:
+    """Writes a network's trajectory, and its shadows at every ``block``-th iteration or so.
+
+    Reading an iteration is one launch, into memory of the network's device; that is written to
+    disk a block at a time, so the device is not waited for at each step.
+
+    Args:
+        network: the averaged network.
+        shadows: its averages by name.
+        folder: where the files go.
+        entries: about how many scalar entries are kept; every tensor has some.
+        also: iterations done after which the shadows are checked as well.
+        block: at most this many iterations pass between two checks.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        shadows: Mapping[str, nn.Module],
+        folder: Path,
+        also: Collection[int] = (),
+        entries: int = 1000,
+        block: int = 64,
+    ) -> None:
+        self.network = network
+        self._also = frozenset(also)
+        self.shadows = dict(shadows)
+        self.folder = folder
+        tensors = _tensors(network)
+        self._orders = {name: _memory_order(tensor) for name, tensor in tensors.items()}
+        self.entries = _chosen(network, tensors, entries)
+        self._views = self._read(tensors)
+        wide = any(view.dtype == torch.float64 for view in self._views)
+        self._dtype = torch.float64 if wide else torch.float32
+        size = sum(entry.count for entry in self.entries)
+        self._rows = torch.empty(block, size, dtype=self._dtype, device=self._views[0].device)
+        self._images: list[int] = []
+        self._iteration = 0
+        self.images = 0
+        """Images shown so far."""
+
+    def begin(self, iteration: int) -> bool:
+        """Start, or go on after ``iteration`` iterations; False if what came before is lost."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._iteration = iteration
+        self._images = []
+        if iteration:
+            return self._cut_back()
+        for name in FILES:
+            self._file(name).write_bytes(b"")
+        described = {
+            "version": VERSION,
+            "dtype": str(self._dtype).removeprefix("torch."),
+            "entries": [asdict(entry) for entry in self.entries],
+            "shadows": list(self.shadows),
+        }
+        (self.folder / "entries.json").write_text(json.dumps(described, indent=1) + "\n")
+        self.images = 0
+        self._keep()
+        self._write()
+        return True
+
+    def observe(self, images: int) -> None:
+        """Note the network after one iteration more.
+
+        Args:
+            images: images of that iteration's batch.
+        """
+        self._iteration += 1
+        self.images += images
+        self._keep()
+        if len(self._images) == len(self._rows) or self._iteration in self._also:
+            self.check()
+
+    @torch.no_grad()
+    def check(self) -> None:
+        """Note the shadows as well, if an iteration has passed since the last check."""
+        if not self._images:
+            return
+        for view, fresh in zip(self._views, self._read(_tensors(self.network)), strict=True):
+            # What was read would otherwise be a tensor that the network no longer uses.
+            assert view.data_ptr() == fresh.data_ptr(), "a tensor of the network was replaced"
+        self._write()
+        for shadow in self.shadows.values():
+            row = torch.cat([view.to(self._dtype) for view in self._read(_tensors(shadow))])
+            self._append("shadows", row)
+        self._append("checks", torch.tensor([self._iteration]))
+
+    def _keep(self) -> None:
+        torch.cat(self._views, out=self._rows[len(self._images)])
+        self._images.append(self.images)
+
+    def _write(self) -> None:
+        self._append("network", self._rows[: len(self._images)])
+        self._append("images", torch.tensor(self._images))
+        self._images = []
+
+    def _read(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return each tensor's entries: of the network itself, views."""
+        return [
+            tensors[e.name].permute(self._orders[e.name]).reshape(-1)[:: e.step][: e.count]
+            for e in self.entries
+        ]
+
+    def _cut_back(self) -> bool:
+        """Leave only what came before this iteration; tell whether all of it is there."""
+        if not self._file("images").exists():
+            return False
+        rows = self._iteration + 1
+        images = np.fromfile(self._file("images"), np.int64)
+        checks = np.fromfile(self._file("checks"), np.int64)
+        if len(images) < rows:
+            return False
+        self.images = int(images[rows - 1])
+        kept = int((checks <= self._iteration).sum())
+        size = self._rows.shape[1] * self._rows.element_size()
+        lengths = (rows * size, rows * 8, kept * size * len(self.shadows), kept * 8)
+        for name, length in zip(FILES, lengths, strict=True):
+            with self._file(name).open("r+b") as file:
+                file.truncate(length)
+        return True
+
+    def _append(self, name: str, values: Tensor) -> None:
+        with self._file(name).open("ab") as file:
+            file.write(values.cpu().numpy().tobytes())
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.bin"
+
+
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    named = dict(network.named_parameters()) | dict(network.named_buffers())
+    return {name: tensor.detach() for name, tensor in named.items() if tensor.numel()}
+
+
+def _chosen(network: nn.Module, tensors: Mapping[str, Tensor], about: int) -> tuple[Entry, ...]:
+    """Spread the entries over all tensors, by size, and evenly over each of them."""
+    trained = {name for name, value in network.named_parameters() if value.requires_grad}
+    total = sum(tensor.numel() for tensor in tensors.values())
+    chosen = []
+    for name, tensor in tensors.items():
+        size = tensor.numel()
+        count = min(size, max(4, round(about * size / total)))
+        # An odd step, so that entries do not all fall on one position of a kernel.
+        step = max(1, size // count)
+        step -= step > 1 and step % 2 == 0
+        chosen.append(Entry(name, _kind(name, tensor, trained), step, count))
+    return tuple(chosen)
+
+
+def _kind(name: str, tensor: Tensor, trained: set[str]) -> str:
+    if not tensor.is_floating_point():
+        return "integer"
+    return "trained" if name in trained else "other"
+
+
+def _memory_order(tensor: Tensor) -> list[int]:
+    strides = tensor.stride()
+    return sorted(range(tensor.ndim), key=lambda dim: -strides[dim])
