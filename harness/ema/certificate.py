@@ -1,7 +1,7 @@
 """Certificates: that a shadow was, all through a run, the average that its setting states."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.ema.closed_form import Floats, Setting, advance
+from harness.ema.closed_form import Floats, Setting, advance, remaining
 
 LIMIT = 1e-5
 """Largest relative error of a float32 average that is what it states."""
@@ -37,6 +37,9 @@ class Certificate:
 def certify(folder: Path, settings: Mapping[str, Setting]) -> dict[str, Certificate]:
     """Derive each shadow again, in float64, from its setting and the network's trajectory.
 
+    A float32 average of a weight at rest stops short of it, where w times what is left is below
+    half a unit in the last place; that much, and at rest alone, is no error.
+
     Args:
         folder: what ``Trajectory`` wrote.
         settings: what each shadow was asked to be; all of them start from the network's weights
@@ -47,11 +50,25 @@ def certify(folder: Path, settings: Mapping[str, Setting]) -> dict[str, Certific
         ValueError: for a setting without a closed form.
     """
     record = _Record(folder)
-    return {name: _certificate(record, name, setting) for name, setting in settings.items()}
+    unknown = sorted(set(settings) - set(record.shadows))
+    if unknown:
+        known = ", ".join(record.shadows)
+        raise KeyError(f"no shadow {unknown[0]!r} was recorded; there are: {known}")
+    derived = _Derivation(record, [*settings.values()])
+    which = [record.shadows.index(name) for name in settings]
+    found = [Certificate(0.0, "", 0, len(record.checks))] * len(settings)
+    for check, (begin, end) in enumerate(pairwise([0, *record.checks.tolist()])):
+        errors = derived.errors(begin, end, record.averages[check, which])
+        for number, at in enumerate(errors.argmax(1)):
+            if errors[number, at] > found[number].error:
+                tensor = record.tensors[record.tensor_of[at]]
+                worst = float(errors[number, at])
+                found[number] = Certificate(worst, tensor, end, len(record.checks))
+    return dict(zip(settings, found, strict=True))
 
 
 class _Record:
-    """A trajectory's files, mapped."""
+    """A trajectory's files."""
 
     def __init__(self, folder: Path) -> None:
         described = json.loads((folder / "entries.json").read_text())
@@ -61,54 +78,60 @@ class _Record:
         self.starts = np.cumsum([0, *counts[:-1]])
         self.tensor_of = np.repeat(np.arange(len(entries)), counts)
         kinds = np.repeat([entry["kind"] for entry in entries], counts)
-        self.columns = {kind: np.flatnonzero(kinds == kind) for kind in sorted(set(kinds))}
+        self.columns = {
+            str(kind): slice(*np.flatnonzero(kinds == kind)[[0, -1]] + [0, 1])
+            for kind in np.unique(kinds)
+        }
         self.shadows = list(described["shadows"])
-        dtype = np.dtype(described["dtype"])
+        self.dtype = np.dtype(described["dtype"])
         width = sum(counts)
         self.images = np.fromfile(folder / "images.bin", np.int64)
         self.checks = np.fromfile(folder / "checks.bin", np.int64)
-        self.network = _mapped(folder / "network.bin", dtype, (len(self.images), width))
+        self.network = _mapped(folder / "network.bin", self.dtype, (len(self.images), width))
         shape = (len(self.checks), len(self.shadows), width)
-        self.averages = _mapped(folder / "shadows.bin", dtype, shape)
-
-    def blocks(self) -> Iterator[tuple[int, int]]:
-        """Yield the iterations between one check and the next."""
-        bounds = [0, *self.checks.tolist()]
-        yield from pairwise(bounds)
+        self.averages = _mapped(folder / "shadows.bin", self.dtype, shape)
 
 
-def _certificate(record: _Record, name: str, setting: Setting) -> Certificate:
-    which = record.shadows.index(name) if name in record.shadows else None
-    if which is None:
-        raise KeyError(f"no shadow {name!r} was recorded; there are: {', '.join(record.shadows)}")
-    images = record.images[1:]
-    weights = {
-        "trained": setting.weights(images),
-        "other": setting.nontrainable_weights(images),
-        "integer": setting.copy_weights(images),
-    }
-    average: Floats = record.network[0].astype(np.float64)
-    magnitude = np.abs(average)
-    worst = Certificate(0.0, "", 0, len(record.checks))
-    for check, (begin, end) in enumerate(record.blocks()):
-        rows: Floats = record.network[begin + 1 : end + 1].astype(np.float64)
-        for kind, columns in record.columns.items():
-            average[columns] = advance(average[columns], rows[:, columns], weights[kind][begin:end])
-        magnitude = np.maximum(magnitude, np.abs(rows).max(0))
-        errors = _errors(record, record.averages[check, which], average, magnitude)
-        at = int(errors.argmax())
-        if errors[at] > worst.error:
-            tensor = record.tensors[record.tensor_of[at]]
-            worst = Certificate(float(errors[at]), tensor, end, len(record.checks))
-    return worst
+class _Derivation:
+    """What S shadows have to be, (S, E), block by block."""
 
+    def __init__(self, record: _Record, settings: Sequence[Setting]) -> None:
+        images = record.images[1:]
+        self.record = record
+        self.weights = {
+            "trained": np.stack([s.weights(images) for s in settings]),
+            "other": np.stack([s.nontrainable_weights(images) for s in settings]),
+            "integer": np.stack([s.copy_weights(images) for s in settings]),
+        }
+        self.average = np.repeat(record.network[:1].astype(np.float64), len(settings), 0)
+        self.stalled = np.zeros_like(self.average)
+        self.magnitude = np.abs(self.average[0])
 
-def _errors(record: _Record, shadow: Floats, average: Floats, magnitude: Floats) -> Floats:
-    largest = np.maximum.reduceat(magnitude, record.starts)[record.tensor_of]
-    difference = np.abs(shadow.astype(np.float64) - average)
-    # A tensor that has always been nought has no scale: any difference in it is without bound.
-    scaled = np.divide(difference, largest, where=largest > 0, out=np.full_like(average, np.inf))
-    return np.where(difference == 0, 0.0, np.where(np.isfinite(scaled), scaled, np.inf))
+    def errors(self, begin: int, end: int, shadows: NDArray[Any]) -> Floats:
+        """Go on from iteration ``begin`` to ``end``, and return relative errors, (S, E)."""
+        rows: Floats = self.record.network[begin : end + 1].astype(np.float64)
+        self.magnitude = np.maximum(self.magnitude, np.abs(rows).max(0))
+        for kind, columns in self.record.columns.items():
+            weights = self.weights[kind][:, begin:end]
+            self._advance(rows[:, columns], weights, columns)
+        scale = np.maximum.reduceat(self.magnitude, self.record.starts)[self.record.tensor_of]
+        difference = np.abs(shadows.astype(np.float64) - self.average)
+        excess = np.maximum(difference - self.stalled, 0.0)
+        # A tensor that has always been nought has no scale: any difference is without bound.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(
+                excess == 0, 0.0, np.nan_to_num(excess / scale, nan=np.inf, posinf=np.inf)
+            )
+
+    def _advance(self, rows: Floats, weights: Floats, columns: slice) -> None:
+        self.average[:, columns] = advance(self.average[:, columns], rows[1:], weights)
+        # Each update rounds by at most half a unit in the last place; roundings of a weight that
+        # moves cancel, those of one at rest add up.
+        resting = (rows[1:] == rows[:-1]).astype(np.float64)
+        unit = np.finfo(self.record.dtype).eps / 2
+        kept = remaining(weights)
+        rounded = (kept[:, 1:] * (weights > 0)) @ resting * (unit * self.magnitude[columns])
+        self.stalled[:, columns] = kept[:, :1] * self.stalled[:, columns] + rounded
 
 
 def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:

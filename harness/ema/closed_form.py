@@ -89,16 +89,22 @@ class Setting:
 
 
 def advance(average: Floats, trajectory: Floats, weights: Floats) -> Floats:
-    """Return the average after T iterations more.
+    """Return averages after T iterations more.
 
     Args:
-        average: E entries of the average so far.
+        average: E entries of the average so far, (..., E).
         trajectory: the network's E entries after each of these iterations, (T, E).
-        weights: w_t of these iterations, (T,).
+        weights: w_t of these iterations, (..., T).
     """
-    kept = np.append(np.cumprod((1 - weights)[::-1])[::-1], 1.0)
-    result: Floats = kept[0] * average + (weights * kept[1:]) @ trajectory
+    kept = remaining(weights)
+    result: Floats = kept[..., :1] * average + (weights * kept[..., 1:]) @ trajectory
     return result
+
+
+def remaining(weights: Floats) -> Floats:
+    """Return what is left of a value after the iterations from t on, t = 0 to T: (..., T + 1)."""
+    products = np.cumprod(1 - weights[..., ::-1], axis=-1)[..., ::-1]
+    return np.concatenate([products, np.ones_like(weights[..., :1])], axis=-1)
 
 
 def _gamma(sigma_rel: float) -> float:

@@ -179,7 +179,8 @@ def _chosen(network: nn.Module, tensors: Mapping[str, Tensor], about: int) -> tu
         step = max(1, size // count)
         step -= step > 1 and step % 2 == 0
         chosen.append(Entry(name, _kind(name, tensor, trained), step, count))
-    return tuple(chosen)
+    # One kind after the other, so that each is a slice of a row.
+    return tuple(sorted(chosen, key=lambda entry: entry.kind))
 
 
 def _kind(name: str, tensor: Tensor, trained: set[str]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -79,8 +79,9 @@ class EMACertificateHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Note the weights of this iteration."""
+        images = batch_images(data_batch) * get_world_size()
         for trajectory in self._trajectories.values():
-            trajectory.observe(batch_images(data_batch))
+            trajectory.observe(images)
 
     def after_train(self, runner: Runner) -> None:
         """Derive every shadow and compare."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import torch
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -15,6 +17,7 @@ from harness.ema.averaging import SCHEDULES, Average, Progress, Schedule
 from harness.registry import HOOKS
 
 _SUFFIX = "_ema"
+_NARROW = {torch.float16, torch.bfloat16}
 
 
 @HOOKS.register_module()
@@ -28,7 +31,8 @@ class ExponentialMovingAverageHook(Hook):
     Args:
         module_keys: the shadows' names in the model; each ends in ``_ema`` and shadows the network
             whose name is left without it, unless ``source`` names another. A shadow that the model
-            lacks is made here, and equals the initialised network.
+            lacks is made here, equals the initialised network, and is float32 where that is
+            narrower.
         interp_mode: ``lerp`` (constant w), ``warmup``, ``ramp``, ``power`` or ``uniform``
             (harness.ema.averaging gives their equations), or the name of a static method
             ``f(a, b, ..., trainable)`` of a subclass: elementwise, a the network's, b the shadow's.
@@ -119,9 +123,17 @@ class ExponentialMovingAverageHook(Hook):
             if getattr(model, key, None) is None:
                 # Registered first: its weights are copied when the run starts, after their
                 # initialisation, which mmengine does later than this.
-                setattr(model, key, copy.deepcopy(unwrapped(getattr(model, name))))
+                setattr(model, key, _shadow_of(unwrapped(getattr(model, name))))
                 self._made.add(key)
-            getattr(model, key).requires_grad_(False)
+            # It is not trained, so that nothing has to be synchronised for it.
+            setattr(model, key, unwrapped(getattr(model, key)).requires_grad_(False))
+            narrow = {p.dtype for p in getattr(model, key).parameters()} & _NARROW
+            if narrow:
+                warnings.warn(
+                    f"{key}: kept in {', '.join(map(str, narrow))}, where small updates are lost: "
+                    "leave it out of the model, and the hook makes one in float32",
+                    stacklevel=2,
+                )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Take over the counters; note which shadows the checkpoint held."""
@@ -159,7 +171,7 @@ class ExponentialMovingAverageHook(Hook):
         outputs: Mapping[str, Any] | None = None,
     ) -> None:
         """Copy or average, as the iteration asks for."""
-        shown = batch_images(data_batch)
+        shown = batch_images(data_batch) * get_world_size()
         self.images += shown
         self._step_images += shown
         if not self.every_n_iters(runner, self.interval):
@@ -203,8 +215,14 @@ class ExponentialMovingAverageHook(Hook):
         return ",".join(self.module_keys)
 
 
+def _shadow_of(network: nn.Module) -> nn.Module:
+    """Return a copy whose floating-point entries are float32 or wider."""
+    shadow = copy.deepcopy(network)
+    return shadow._apply(lambda tensor: tensor.float() if tensor.dtype in _NARROW else tensor)
+
+
 def batch_images(batch: Any) -> int:
-    """Return how many images a batch holds: a tensor, a list, or a dict with ``inputs``."""
+    """Return how many images a rank's batch holds: a tensor, a list, or a dict with ``inputs``."""
     if isinstance(batch, Mapping):
         batch = batch.get("inputs", next(iter(batch.values()), None))
         return batch_images(batch)

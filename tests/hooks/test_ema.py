@@ -1,16 +1,20 @@
 """ExponentialMovingAverageHook on a real Runner; E-numbers are the faults it must not have."""
 
+import copy
 import json
 import warnings
+from collections import Counter
 
 import pytest
 import torch
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import BaseModel
 from tiny import VECTORS, TinyModel
+from tiny_gan import NOISE_SIZE, gan_settings, same_bits, tiny_gan
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.hooks import ExponentialMovingAverageHook
+from harness.hooks import EMACertificateHook, ExponentialMovingAverageHook, PGGANFetchDataHook
 
 CASES = json.loads((VECTORS / "ema.json").read_text())
 
@@ -110,6 +114,31 @@ def test_e3_phase_of_interval(make_runner):
     assert changed == [1, 2, 7, 12]
 
 
+class Operations(TorchDispatchMode):
+    """Counts what is asked of torch."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names[func.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_e4_an_update_is_one_fused_operation_a_kind_of_entry(make_runner):
+    hook = ExponentialMovingAverageHook("net_ema", interp_cfg={"momentum": 0.1}, interval=1)
+    runner = make_runner([hook], 3)
+    runner.train()
+    where = [p.data_ptr() for p in runner.model.net_ema.parameters()]
+    batch = {"inputs": torch.zeros(4, 3)}
+    with Operations() as operations:
+        hook.after_train_iter(runner, 0, batch)
+    # Parameters together, float buffers together, the one integer by a copy; nothing allocated.
+    assert operations.names == {"_foreach_lerp_.Scalar": 2, "copy_.default": 1}
+    assert where == [p.data_ptr() for p in runner.model.net_ema.parameters()]
+
+
 def test_e5_integer_buffers_are_copied(make_runner):
     hook = ExponentialMovingAverageHook(
         "net_ema", interp_cfg={"momentum": 0.1, "momentum_nontrainable": 0.25}, interval=1
@@ -143,6 +172,16 @@ def test_e6_weights_frozen_by_a_phase_are_still_averaged(make_runner):
     assert not torch.equal(frozen.net_ema[0].weight, frozen.net[0].weight)
 
 
+def test_e8_a_network_that_has_drawn_can_be_shadowed(make_runner):
+    gan = tiny_gan()
+    gan.generator(torch.zeros(2, NOISE_SIZE))  # a forward pass leaves nothing that resists a copy
+    hook = ExponentialMovingAverageHook(
+        "g_ema", interp_cfg={"momentum": 0.5}, interval=1, source="generator"
+    )
+    make_runner([hook, PGGANFetchDataHook()], **gan_settings(gan)).train()
+    assert not same_bits(gan.g_ema, gan.generator)
+
+
 def test_e8_a_shadow_is_not_trained(make_runner):
     hook = ExponentialMovingAverageHook("net_ema", interval=1)
     runner = make_runner([hook], 1)
@@ -171,6 +210,16 @@ def test_e10_several_shadows_of_one_network(make_runner):
     now = runner.model.net[0].weight
     near, far = ((getattr(runner.model, f"m{i}_ema")[0].weight - now).norm() for i in (0, 1))
     assert 0 < near < far
+
+
+def test_e11_by_default_a_new_value_weighs_a_thousandth(make_runner):
+    """The peer's PGGAN went from a decay of 0.999 to 0.9998 with nobody told."""
+    shadows = []
+    for cfg in (None, {"momentum": 1 - 0.999}):
+        runner = make_runner([ExponentialMovingAverageHook("net_ema", "lerp", cfg, 1)], 5)
+        runner.train()
+        shadows.append(runner.model.net_ema[0].weight)
+    torch.testing.assert_close(*shadows, rtol=1e-7, atol=0)
 
 
 def test_e12_counter_and_weights_survive_a_resume(make_runner, tmp_path):
@@ -215,6 +264,35 @@ def test_e13_other_hooks_see_the_shadow_of_this_iteration(make_runner):
         torch.equal(a["0.weight"], b["0.weight"])
         for a, b in zip(early.states, late.states, strict=True)
     )
+
+
+class Bf16Model(TinyModel):
+    """Computes and learns in bfloat16."""
+
+    def init_weights(self):
+        super().init_weights()
+        self.net.to(torch.bfloat16)
+
+    def train_step(self, data, optim_wrapper):
+        return super().train_step({"inputs": data["inputs"].bfloat16()}, optim_wrapper)
+
+
+def test_bf16_weights_have_a_float32_shadow_that_does_not_stall(make_runner):
+    model = Bf16Model()
+    model.to(torch.bfloat16)
+    hook = ExponentialMovingAverageHook("net_ema", interp_cfg={"momentum": 0.001}, interval=1)
+    certificate = EMACertificateHook()
+    make_runner([hook, certificate], 100, model).train()
+    assert {p.dtype for p in model.net.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in model.net_ema.parameters()} == {torch.float32}
+    assert certificate.certificates["net_ema"].error < 1e-6
+
+
+def test_a_shadow_in_bf16_is_warned_of(make_runner):
+    model = TinyModel()
+    model.net_ema = copy.deepcopy(model.net).to(torch.bfloat16)
+    with pytest.warns(UserWarning, match=r"net_ema: kept in torch\.bfloat16"):
+        make_runner([ExponentialMovingAverageHook("net_ema", interval=1)], 1, model).train()
 
 
 class OwnMode(ExponentialMovingAverageHook):
