@@ -50,6 +50,7 @@ class RecordHook(Hook):
         """Iterations done."""
         self._begin = time.perf_counter()
         self._bad: Tensor | None = None
+        self._looks = 0
 
     def before_train(self, runner: Runner) -> None:
         """Note the start of training, from which overhead is counted."""
@@ -72,6 +73,11 @@ class RecordHook(Hook):
             self._raise_if_bad()
             losses = {_LOSSES[n]: float(v) for n, v in outputs.items() if n in _LOSSES}
             self._write(runner, "run", losses | self._training(runner))
+        self._write_decisions(runner)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Write what ReduceLR made of the epoch's loss."""
+        self._write_decisions(runner)
 
     def before_val(self, runner: Runner) -> None:
         """End a diverged run with the iteration of its loss, before an image tells a later one."""
@@ -82,9 +88,7 @@ class RecordHook(Hook):
         for name, value in (metrics or {}).items():
             quantity, _, arm = name.rpartition("/")
             self._write(runner, arm, {quantity: value})
-        for hook in runner.hooks:
-            if isinstance(hook, ReduceLRSchedulerHook):
-                self._write(runner, "run", dict(_decision(hook)))
+        self._write_decisions(runner)
 
     def after_val(self, runner: Runner) -> None:
         """Write the clocks, which stop before this hook."""
@@ -128,6 +132,12 @@ class RecordHook(Hook):
             "time/eval_sec": timer.eval_sec,
             "time/overhead_sec": max(0.0, overhead),
         }
+
+    def _write_decisions(self, runner: Runner) -> None:
+        for hook in runner.hooks:
+            if isinstance(hook, ReduceLRSchedulerHook) and hook.looks > self._looks:
+                self._looks = hook.looks
+                self._write(runner, "run", dict(_decision(hook)))
 
     def _write(self, runner: Runner, arm: str, values: Mapping[str, float]) -> None:
         kimg = runner.model.images_shown / 1000

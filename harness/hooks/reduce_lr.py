@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from mmengine.hooks import ParamSchedulerHook
 from mmengine.runner import Runner
+from torch import Tensor
 
 from harness.hooks.ema import batch_images
 from harness.registry import HOOKS
@@ -35,30 +36,39 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
     """Step schedulers by time as mmengine does, and ReduceLR by a value.
 
     It takes the place of mmengine's ``param_scheduler`` default hook. With ``val_metric`` the
-    value is that metric's mean over ``interval`` validations; without, the mean of the training
-    loss (``outputs['loss']``, weighted by images) over ``interval`` iterations or epochs.
+    value is that metric's mean over ``interval`` validations; without, the mean of a training
+    loss, weighted by images, over ``interval`` iterations or epochs.
 
     Args:
         val_metric: name of a validation metric, such as ``fid[digits-cnn]/raw``.
         by_epoch: whether ``interval`` counts epochs (True) or iterations, without ``val_metric``.
         interval: looks are that far apart.
+        loss: which of the values that ``train_step`` returns is watched without ``val_metric``,
+            such as ``loss_g``.
 
     Raises:
         KeyError: if the metric or loss is not among those measured; names them.
     """
 
     def __init__(
-        self, val_metric: str | None = None, by_epoch: bool = True, interval: int = 1
+        self,
+        val_metric: str | None = None,
+        by_epoch: bool = True,
+        interval: int = 1,
+        loss: str = "loss",
     ) -> None:
         if interval < 1:
             raise ValueError(f"interval: {interval} is not at least 1")
         self.val_metric = val_metric
         self.by_epoch = by_epoch
         self.interval = interval
+        self.loss = loss
         self.decisions: dict[str, Decision] = {}
         """The latest decision by optimizer name; empty before the first."""
+        self.looks = 0
+        """How many times a value was looked at, in this process."""
         self.validations = 0
-        self._sum = 0.0
+        self._sum: Tensor | float = 0.0
         self._weight = 0
 
     def after_train_iter(
@@ -72,10 +82,13 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
         if self.val_metric is not None:
             return
-        if outputs is None or "loss" not in outputs:
+        if outputs is None or self.loss not in outputs:
             known = ", ".join(outputs or ())
-            raise KeyError(f"train_step returned no 'loss' to watch; it returned: {known}")
-        self._add(float(outputs["loss"]), batch_images(data_batch))
+            raise KeyError(f"train_step returned no {self.loss!r} to watch; it returned: {known}")
+        loss = outputs[self.loss]
+        # Added up where it is: the device is waited for at a look, not at each iteration.
+        loss = loss.detach().double() if isinstance(loss, Tensor) else loss
+        self._add(loss, batch_images(data_batch))
         if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
             self._watch(runner)
 
@@ -88,7 +101,6 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
         """Add up the metric; look at its mean at each ``interval``-th validation."""
         super().after_val_epoch(runner, metrics)
-        self.decisions = {}
         if self.val_metric is None or metrics is None:
             return
         if self.val_metric not in metrics:
@@ -101,7 +113,7 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the running mean and the count of validations."""
-        state = (self.validations, self._sum, self._weight)
+        state = (self.validations, float(self._sum), self._weight)
         checkpoint["harness_reduce_lr"] = state
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
@@ -109,13 +121,14 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         state = checkpoint.get("harness_reduce_lr", (0, 0.0, 0))
         self.validations, self._sum, self._weight = state
 
-    def _add(self, value: float, weight: int) -> None:
+    def _add(self, value: Tensor | float, weight: int) -> None:
         self._sum += value * weight
         self._weight += weight
 
     def _watch(self, runner: Runner) -> None:
         if self._weight:
-            mean = self._sum / self._weight
+            self.looks += 1
+            mean = float(self._sum) / self._weight
             self.decisions = {
                 name: scheduler.watch(mean)
                 for name, scheduler in _watching(runner.param_schedulers)

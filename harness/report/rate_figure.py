@@ -47,7 +47,8 @@ def _watched(axes: Axes, results: Results, level: str) -> list[float]:
     s = rule.scheduler
     sign = -1 if s.mode == "min" else 1
     passed = [
-        b + sign * (s.threshold * b if s.threshold_mode == "rel" else s.threshold) for b in best
+        b + sign * (s.threshold * abs(b) if s.threshold_mode == "rel" else s.threshold)
+        for b in best
     ]
     axes.step(
         kimg, passed, where="post", color="#CC6677", ls="--", lw=1.1, label="has to be passed"

@@ -145,6 +145,20 @@ def test_a_reduction_is_written_with_its_reason(make_runner, folder):
     }
 
 
+def test_decisions_on_a_loss_are_written_too(make_runner, folder):
+    hook = ReduceLRSchedulerHook(by_epoch=False, interval=4, loss="loss_d")
+    rows = recorded(
+        make_runner,
+        folder,
+        rule={"patience": 0, "factor": 0.5},
+        default_hooks={"param_scheduler": hook},
+    )
+    looks = [row.iteration for row in of(rows, "reduce_lr/value")]
+    assert looks == list(range(4, rows[-1].iteration + 1, 4))
+    new, old = ([r.value for r in of(rows, f"reduce_lr/{n}_lr")] for n in ("new", "old"))
+    assert old[1:] == new[:-1]
+
+
 class Poison(Hook):
     """Makes the loss of one iteration NaN."""
 

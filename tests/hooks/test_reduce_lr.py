@@ -258,6 +258,13 @@ class Lossless(TinyModel):
         return {"score": super().train_step(data, optim_wrapper)["loss"]}
 
 
+def test_r5_the_loss_that_is_watched_can_be_named(make_runner):
+    hook = ReduceLRSchedulerHook(by_epoch=False, loss="score")
+    runner, _ = watching(make_runner, hook, [1.0], model=Lossless())
+    runner.train()
+    assert hook.decisions
+
+
 def test_r5_a_step_without_a_loss_is_named_with_what_it_returned(make_runner):
     runner, _ = watching(make_runner, ReduceLRSchedulerHook(), [1.0], model=Lossless())
     with pytest.raises(KeyError, match="no 'loss' to watch; it returned: score"):
