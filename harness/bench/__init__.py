@@ -13,7 +13,7 @@ from harness.errors import SpecError
 from harness.records.machine import describe, slug
 from harness.records.store import write_atomically, write_json
 
-BENCHMARKS = ("ema_overhead", "threads")
+BENCHMARKS = ("ema_overhead", "certificate", "threads")
 
 
 def run(names: Sequence[str], results: Path, device: str) -> int:
