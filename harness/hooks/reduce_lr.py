@@ -34,7 +34,8 @@ class Watching(Protocol):
 class ReduceLRSchedulerHook(ParamSchedulerHook):
     """Step schedulers by time as mmengine does, and ReduceLR by a value.
 
-    It takes the place of mmengine's ``param_scheduler`` default hook. With ``val_metric`` the
+    It takes the place of mmengine's ``param_scheduler`` default hook; beside it, or beside another
+    of its kind, only the first of them steps schedulers by time. With ``val_metric`` the
     value is that metric's mean over ``interval`` validations; without, the mean of the training
     loss (``outputs['loss']``, weighted by images) over ``interval`` iterations or epochs.
 
@@ -69,25 +70,28 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         outputs: Mapping[str, Any] | None = None,
     ) -> None:
         """Step schedulers by iteration; add up the loss, and look at it when that is due."""
-        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        if self._first(runner):
+            super().after_train_iter(runner, batch_idx, data_batch, outputs)
         if self.val_metric is not None:
             return
         if outputs is None or "loss" not in outputs:
             known = ", ".join(outputs or ())
             raise KeyError(f"train_step returned no 'loss' to watch; it returned: {known}")
-        self._add(float(outputs["loss"]), batch_images(data_batch))
+        self._add(float(outputs["loss"]), batch_images(data_batch) or 1)
         if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
             self._watch(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Step schedulers by epoch; look at the mean loss when that is due."""
-        super().after_train_epoch(runner)
+        if self._first(runner):
+            super().after_train_epoch(runner)
         if self.val_metric is None and self.by_epoch and self.every_n_epochs(runner, self.interval):
             self._watch(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
         """Add up the metric; look at its mean at each ``interval``-th validation."""
-        super().after_val_epoch(runner, metrics)
+        if self._first(runner):
+            super().after_val_epoch(runner, metrics)
         self.decisions = {}
         if self.val_metric is None or metrics is None:
             return
@@ -108,6 +112,9 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         """Go on with the running mean and the count of validations."""
         state = checkpoint.get("harness_reduce_lr", (0, 0.0, 0))
         self.validations, self._sum, self._weight = state
+
+    def _first(self, runner: Runner) -> bool:
+        return next(h for h in runner.hooks if isinstance(h, ParamSchedulerHook)) is self
 
     def _add(self, value: float, weight: int) -> None:
         self._sum += value * weight
