@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LinearLR as LinearLRofTorch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from harness.engine.schedulers import LinearLrInterval, ReduceLR
+from harness.registry import register_all
 
 
 def sgd(*rates):
@@ -225,6 +226,14 @@ def test_r14_progress_is_the_schedulers_own_and_goes_on_after_a_resume():
         resumed.step()
         after.append(rates(other))
     assert before + after == straight
+
+
+def test_r14_it_runs_from_a_config(make_runner):
+    register_all()
+    cfg = {"type": "LinearLrInterval", "start_factor": 1.0, "end_factor": 0.0, "end": 8}
+    runner = make_runner((), 6, param_scheduler=cfg | {"by_epoch": False, "interval": 2})
+    runner.train()
+    assert runner.optim_wrapper.get_lr()["lr"] == pytest.approx([0.1 * 0.25])
 
 
 def test_r14_a_factor_that_is_the_rate_itself_is_refused():

@@ -270,13 +270,13 @@ def test_r10_a_metric_that_was_not_measured_is_named_with_those_that_were(make_r
 
 
 def test_r4_a_loss_without_a_batch_counts_as_well(make_runner):
-    runner, _ = watching(make_runner, ReduceLRSchedulerHook(), [1.0])
-    hook = ReduceLRSchedulerHook(by_epoch=False, interval=100)
-    runner._hooks = [hook]
-    runner.build_train_loop(runner._train_loop)
-    for loss in (1.0, 2.0):
-        hook._add(loss, 1)
-    assert hook._sum / hook._weight == 1.5
+    hook = ReduceLRSchedulerHook(by_epoch=False, interval=10**6)
+    runner, _ = watching(make_runner, hook, [1.0])
+    runner.train()
+    hook.after_load_checkpoint(runner, {})
+    for loss in (1.0, 4.0):
+        hook.after_train_iter(runner, 0, None, {"loss": torch.tensor(loss)})
+    assert hook._sum / hook._weight == 2.5
 
 
 class Lossless(TinyModel):
