@@ -101,11 +101,14 @@ class IterTimerHook(mmengine.hooks.IterTimerHook):
 
     def _after_epoch(self, runner: Runner, mode: str = "train") -> None:
         self.time_sec_test_val, self._timed_val = 0.0, 0
+        if mode != "train":
+            self._laps = _laps()
 
     def _begin(self) -> None:
         self.t = time.time()
-        on_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()
-        self._laps = EventLaps() if on_gpu else ClockLaps()
+        if type(self._laps) is not type(fresh := _laps()):
+            self._laps = fresh
+        self._laps.begin()
 
     def _lap(self) -> float:
         if torch.cuda.is_available() and torch.cuda.is_initialized():
@@ -160,6 +163,10 @@ class ClockLaps:
         self._last = time.time()
         self._seconds: list[float] = []
 
+    def begin(self) -> None:
+        """Note that an iteration begins, some time after the last one."""
+        self._last = time.time()
+
     def end(self) -> None:
         """Note that an iteration ended, and the next one begins."""
         now = time.time()
@@ -176,17 +183,29 @@ class EventLaps:
     """Seconds of each iteration on the current GPU, known once its end has passed there."""
 
     def __init__(self) -> None:
-        self._events = deque([_event()])
+        self._last = _event()
+        self._laps: deque[tuple[torch.cuda.Event, torch.cuda.Event]] = deque()
+
+    def begin(self) -> None:
+        """Note that an iteration begins, some time after the last one."""
+        self._last = _event()
 
     def end(self) -> None:
         """Note that an iteration ended, and the next one begins; waits for nothing."""
-        self._events.append(_event())
+        now = _event()
+        self._laps.append((self._last, now))
+        self._last = now
 
     def ended(self) -> Iterator[float]:
         """Yield the seconds of those that ended on the GPU, and were not yielded yet."""
-        while len(self._events) > 1 and self._events[1].query():
-            begin = self._events.popleft()
-            yield begin.elapsed_time(self._events[0]) / 1000
+        while self._laps and self._laps[0][1].query():
+            begin, end = self._laps.popleft()
+            yield begin.elapsed_time(end) / 1000
+
+
+def _laps() -> ClockLaps | EventLaps:
+    on_gpu = torch.cuda.is_available() and torch.cuda.is_initialized()
+    return EventLaps() if on_gpu else ClockLaps()
 
 
 def _event() -> torch.cuda.Event:
