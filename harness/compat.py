@@ -32,7 +32,7 @@ def _history_method(owner: type, name: str) -> Callable[..., Any]:
     return method
 
 
-_multiarray = import_module(
+multiarray = import_module(
     "numpy._core.multiarray" if np.__version__ >= "2" else "numpy.core.multiarray"
 )
 torch.serialization.add_safe_globals(
@@ -40,8 +40,8 @@ torch.serialization.add_safe_globals(
         HistoryBuffer,
         np.ndarray,
         np.dtype,
-        _multiarray._reconstruct,
-        _multiarray.scalar,
+        multiarray._reconstruct,
+        multiarray.scalar,
         type(np.dtype(np.float64)),
         type(np.dtype(np.int64)),
         (_history_method, "builtins.getattr"),

@@ -13,10 +13,13 @@ from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
 _MODULES = [
+    "harness.data.grow_scale",
+    "harness.data.singan",
     "harness.networks.pggan",
     "harness.gans.growing",
     "harness.hooks",
     "harness.engine.loops",
+    "harness.engine.optim_constructors",
     "harness.engine.schedulers",
 ]
 

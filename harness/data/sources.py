@@ -6,7 +6,7 @@ Files with a part of their path that starts with a dot or is ``__MACOSX`` belong
 import os
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPException
@@ -30,7 +30,7 @@ from harness.data import (
 from harness.data.decode import CORRUPT, decode, fitted, one_line
 from harness.errors import DataError
 
-__all__ = ["DataSource", "Images", "decoded", "load", "opened"]
+__all__ = ["DataSource", "Images", "decoded", "image_names", "load", "opened"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm")
 MAX_BYTES = 2**28  # of a file or archive member that is read: 256 MiB
@@ -201,7 +201,7 @@ def _folder(root: Path, max_images: int | None) -> Listing:
             raise BrokenImageError(f"larger than {MAX_BYTES >> 20} MiB")
         return data
 
-    return Listing(root.resolve().name, _images(_walk(root), root)[:max_images], read, decode)
+    return Listing(root.resolve().name, image_names(_walk(root), root)[:max_images], read, decode)
 
 
 def _walk(root: Path) -> Iterator[str]:
@@ -221,7 +221,7 @@ def _walk(root: Path) -> Iterator[str]:
         yield from files if inside == "." else (f"{inside}/{file}" for file in files)
 
 
-def _images(paths: Iterator[str], root: Path) -> list[str]:
+def image_names(paths: Iterable[str], root: object) -> list[str]:
     """Sort the paths that are images by their text, as in a folder so in an archive."""
     names = sorted(
         path
@@ -253,4 +253,4 @@ def _members(root: Path, archive: zipfile.ZipFile, max_images: int | None) -> Li
         except (*CORRUPT, zipfile.BadZipFile, RuntimeError) as error:
             raise BrokenImageError(one_line(error)) from error
 
-    return Listing(root.stem, _images(iter(members), root)[:max_images], read, decode)
+    return Listing(root.stem, image_names(iter(members), root)[:max_images], read, decode)

@@ -1,6 +1,7 @@
-"""ReduceLR: lower the learning rate when a watched value has stopped improving."""
+"""Learning rates lowered when a watched value stops improving, or linearly in steps."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.optim.scheduler.param_scheduler import INF, _ParamScheduler
@@ -26,7 +27,7 @@ class ReduceLR(_ParamScheduler):
         threshold: smallest change that counts as improvement.
         threshold_mode: ``rel`` (a share of the best value) or ``abs``.
         cooldown: looks after a reduction that are not counted.
-        min_lr: lowest rate.
+        min_lr: lowest rate, or one for each parameter group.
         eps: changes of the rate below this are not made.
     """
 
@@ -41,7 +42,7 @@ class ReduceLR(_ParamScheduler):
         threshold: float = 1e-4,
         threshold_mode: str = "rel",
         cooldown: int = 0,
-        min_lr: float = 0.0,
+        min_lr: float | Sequence[float] = 0.0,
         eps: float = 1e-8,
         begin: int = 0,
         end: int = INF,
@@ -62,7 +63,7 @@ class ReduceLR(_ParamScheduler):
         self.threshold_mode = threshold_mode
         self.cooldown = cooldown
         self.cooldown_counter = 0
-        self.min_lr = min_lr
+        self.min_lr = float(min_lr) if isinstance(min_lr, int | float) else list(min_lr)
         self.eps = eps
         self.best = math.inf if mode == "min" else -math.inf
         self.num_bad_epochs = 0
@@ -102,11 +103,83 @@ class ReduceLR(_ParamScheduler):
         return value < self.best - margin if self.mode == "min" else value > self.best + margin
 
     def _reduce(self) -> None:
-        for group in self.optimizer.param_groups:
-            reduced = max(group["lr"] * self.factor, min(self.min_lr, group["lr"]))
+        groups = self.optimizer.param_groups
+        lowest = [self.min_lr] * len(groups) if isinstance(self.min_lr, float) else self.min_lr
+        for group, min_lr in zip(groups, lowest, strict=True):
+            reduced = max(group["lr"] * self.factor, min(min_lr, group["lr"]))
             if group["lr"] - reduced > self.eps:
                 group["lr"] = reduced
 
     def _get_value(self) -> list[float]:
         # mmengine's step() asks for rates by time alone; this rule has none to add.
         return [group["lr"] for group in self.optimizer.param_groups]
+
+
+@PARAM_SCHEDULERS.register_module()
+class LinearLrInterval(_ParamScheduler):
+    """Go linearly from one share of the initial rate to another, in steps of ``interval``.
+
+    t iterations (or epochs) after ``begin`` the rate is initial rate x (start_factor +
+    (end_factor - start_factor) x p), p = (t - t mod interval) / (end - begin); at ``end`` it is
+    initial rate x end_factor, and stays. Before ``begin`` the rate is left alone. t is the
+    scheduler's own count, kept in its state.
+
+    MMagic reads the factors as rates, in all steps but the first. To keep one of its configs, set
+    ``start_factor=1.0`` and divide ``end_factor`` by the optimizer's rate.
+
+    Args:
+        optimizer: an optimizer or mmengine's wrapper of one.
+        start_factor: share of the initial rate at ``begin``, in (0, 1].
+        end_factor: share of the initial rate at ``end``, in [0, 1].
+        interval: iterations (or epochs) between changes.
+        begin: first iteration (or epoch) of the decay.
+        end: iteration (or epoch) from which the rate is at its end.
+
+    Raises:
+        ValueError: if a number is out of its range, or ``start_factor`` equals the initial rate,
+            as in MMagic's configs.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any,
+        start_factor: float = 1.0 / 3,
+        end_factor: float = 1.0,
+        interval: int = 1,
+        begin: int = 0,
+        end: int = INF,
+        last_step: int = -1,
+        by_epoch: bool = True,
+        verbose: bool = False,
+    ) -> None:
+        if not 0 < start_factor <= 1:
+            raise ValueError(f"start_factor: {start_factor} is not in (0, 1]")
+        if not 0 <= end_factor <= 1:
+            raise ValueError(f"end_factor: {end_factor} is not in [0, 1]")
+        if interval < 1:
+            raise ValueError(f"interval: {interval} is not at least 1")
+        if start_factor < 1 and start_factor == optimizer.param_groups[0]["lr"]:
+            raise ValueError(
+                f"start_factor: {start_factor} is the rate itself, and has to be a share of it: "
+                "set start_factor=1.0, and divide end_factor by the rate"
+            )
+        self.start_factor = start_factor
+        self.end_factor = end_factor
+        self.interval = interval
+        self.total = end - begin
+        super().__init__(
+            optimizer,
+            param_name="lr",
+            begin=begin,
+            end=end + 1,  # mmengine's end is the first step left out
+            last_step=last_step,
+            by_epoch=by_epoch,
+            verbose=verbose,
+        )
+
+    def _get_value(self) -> list[float]:
+        done = self.last_step
+        if done < self.total:
+            done -= done % self.interval
+        change = (self.end_factor - self.start_factor) * done / self.total
+        return [base * (self.start_factor + change) for base in self.base_values]

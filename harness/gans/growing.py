@@ -68,6 +68,8 @@ class ProgressiveGrowingGAN(BaseModel):
         self.drift_weight = drift_weight
         self.drift_both = drift_both
         self.lr_per_scale = dict(lr_per_scale or {})
+        self.lr_schedule: dict[str, Mapping[int, float]] = {}
+        """Rates by scale of single optimizers, which go before ``lr_per_scale``."""
         self.reset_optimizer = reset_optimizer
         self.images_shown = 0
         """Real images trained on so far; exact, and kept in the state dict."""
@@ -159,10 +161,12 @@ class ProgressiveGrowingGAN(BaseModel):
 
     def _enter_scale(self, scale: int, optim_wrapper: OptimWrapperDict) -> None:
         # Rates change by their ratio, so that what a scheduler took off stays off.
-        for _, wrapper in optim_wrapper.items():
+        for name, wrapper in optim_wrapper.items():
+            rates = self.lr_schedule.get(name, self.lr_per_scale)
             for group in wrapper.param_groups:
-                base = group.get("initial_lr", group["lr"])
-                old, new = (self.lr_per_scale.get(s, base) for s in (self._scale, scale))
+                # The optimizer's own rate, of which a group may have a multiple.
+                own = wrapper.optimizer.defaults["lr"] if "initial_lr" in group else group["lr"]
+                old, new = (rates.get(s, own) for s in (self._scale, scale))
                 group["lr"] *= new / old
             if self.reset_optimizer:
                 wrapper.optimizer.state.clear()

@@ -4,6 +4,7 @@ from harness.hooks.certificate import EMACertificateHook
 from harness.hooks.ema import ExponentialMovingAverageHook
 from harness.hooks.iter_timer import IterTimerHook
 from harness.hooks.pggan_fetch_data import PGGANFetchDataHook
+from harness.hooks.pickle_data import PickleDataHook
 from harness.hooks.record import RecordHook
 from harness.hooks.reduce_lr import ReduceLRSchedulerHook
 from harness.hooks.visualization import VisualizationHook
@@ -13,6 +14,7 @@ __all__ = [
     "ExponentialMovingAverageHook",
     "IterTimerHook",
     "PGGANFetchDataHook",
+    "PickleDataHook",
     "RecordHook",
     "ReduceLRSchedulerHook",
     "VisualizationHook",

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch.utils.data import BatchSampler, DataLoader, Sampler
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from harness.data.order import ShownImages
 from harness.registry import HOOKS
@@ -26,13 +27,23 @@ class Growing(Protocol):
         """Images in the next batch."""
 
 
+@runtime_checkable
+class OwnBatchSizes(Protocol):
+    """A dataset that says how large batches of its current scale are."""
+
+    @property
+    def samples_per_gpu(self) -> int:
+        """Images in a batch."""
+
+
 @HOOKS.register_module()
 class PGGANFetchDataHook(Hook):
     """Keep the training dataloader in step with a model that grows.
 
     The loader is changed after an iteration, before the next batch is fetched, so that no batch of
     an earlier scale reaches ``train_step``; and once before the first, so that the first scale has
-    its own batch size.
+    its own batch size: the dataset's ``samples_per_gpu`` where it has one, else the model's. Worker
+    processes of an earlier scale are ended.
 
     Args:
         interval: iterations between looks at the model; -1 never looks.
@@ -64,12 +75,15 @@ class PGGANFetchDataHook(Hook):
         Args:
             dataloader: the loader in use; its dataset has ``update_annotations(scale) -> bool``.
             curr_scale: resolution in pixels.
-            batch_size: images in a batch; by default as it is.
+            batch_size: images in a batch, unless the dataset has ``samples_per_gpu``; by default as
+                it is.
 
         Raises:
             TypeError: if the loader has a batch sampler other than ShownImages.
         """
         changed = dataloader.dataset.update_annotations(curr_scale)  # type: ignore[attr-defined]
+        if isinstance(dataloader.dataset, OwnBatchSizes):
+            batch_size = dataloader.dataset.samples_per_gpu
         order = dataloader.batch_sampler
         if isinstance(order, ShownImages):
             if batch_size is not None and batch_size != order.batch_size:
@@ -104,6 +118,7 @@ class PGGANFetchDataHook(Hook):
             )
         new = self.update_dataloader(loop.dataloader, model.next_scale, model.next_batch_size)
         if new is not None:
+            _end_workers(loop.dataloader, loop.dataloader_iterator)
             loop.dataloader = new
             loop.dataloader_iterator = type(loop.dataloader_iterator)(new)
 
@@ -144,6 +159,14 @@ class Continued(Sampler[int]):
             self._epochs += 1
             self._indices = None
             raise
+
+
+def _end_workers(loader: DataLoader[Any], iterator: Any) -> None:
+    # The runner keeps the loader that it was given, and a loader its persistent workers.
+    of_loader = iterator._iterator
+    if isinstance(of_loader, _MultiProcessingDataLoaderIter):
+        of_loader._shutdown_workers()
+        loader._iterator = None
 
 
 def _rebuilt(old: DataLoader[Any], batch_size: int | None) -> DataLoader[Any]:

@@ -126,7 +126,8 @@ class RecordHook(Hook):
 
     def _clocks(self, runner: Runner) -> dict[str, float]:
         timer = next(hook for hook in runner.hooks if isinstance(hook, IterTimerHook))
-        overhead = time.perf_counter() - self._begin - timer.train_sec - timer.eval_sec
+        here = timer.train_sec + timer.eval_sec - timer.resumed_sec
+        overhead = time.perf_counter() - self._begin - here
         return {
             "time/train_sec": timer.train_sec,
             "time/eval_sec": timer.eval_sec,

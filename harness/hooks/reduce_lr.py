@@ -35,9 +35,10 @@ class Watching(Protocol):
 class ReduceLRSchedulerHook(ParamSchedulerHook):
     """Step schedulers by time as mmengine does, and ReduceLR by a value.
 
-    It takes the place of mmengine's ``param_scheduler`` default hook. With ``val_metric`` the
-    value is that metric's mean over ``interval`` validations; without, the mean of a training
-    loss, weighted by images, over ``interval`` iterations or epochs.
+    It takes the place of mmengine's ``param_scheduler`` default hook; beside it, or beside another
+    of its kind, only the first of them steps schedulers by time. With ``val_metric`` the value is
+    that metric's mean over ``interval`` validations; without, the mean of a training loss, weighted
+    by images, over ``interval`` iterations or epochs.
 
     Args:
         val_metric: name of a validation metric, such as ``fid[digits-cnn]/raw``.
@@ -79,7 +80,8 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         outputs: Mapping[str, Any] | None = None,
     ) -> None:
         """Step schedulers by iteration; add up the loss, and look at it when that is due."""
-        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        if self._first(runner):
+            super().after_train_iter(runner, batch_idx, data_batch, outputs)
         if self.val_metric is not None:
             return
         if outputs is None or self.loss not in outputs:
@@ -88,19 +90,21 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         loss = outputs[self.loss]
         # Added up where it is: the device is waited for at a look, not at each iteration.
         loss = loss.detach().double() if isinstance(loss, Tensor) else loss
-        self._add(loss, batch_images(data_batch))
+        self._add(loss, batch_images(data_batch) or 1)
         if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
             self._watch(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Step schedulers by epoch; look at the mean loss when that is due."""
-        super().after_train_epoch(runner)
+        if self._first(runner):
+            super().after_train_epoch(runner)
         if self.val_metric is None and self.by_epoch and self.every_n_epochs(runner, self.interval):
             self._watch(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
         """Add up the metric; look at its mean at each ``interval``-th validation."""
-        super().after_val_epoch(runner, metrics)
+        if self._first(runner):
+            super().after_val_epoch(runner, metrics)
         if self.val_metric is None or metrics is None:
             return
         if self.val_metric not in metrics:
@@ -114,12 +118,16 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the running mean and the count of validations."""
         state = (self.validations, float(self._sum), self._weight)
-        checkpoint["harness_reduce_lr"] = state
+        checkpoint.setdefault("harness_reduce_lr", {})[self.val_metric or self.loss] = state
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Go on with the running mean and the count of validations."""
-        state = checkpoint.get("harness_reduce_lr", (0, 0.0, 0))
+        states = checkpoint.get("harness_reduce_lr", {})
+        state = states.get(self.val_metric or self.loss, (0, 0.0, 0))
         self.validations, self._sum, self._weight = state
+
+    def _first(self, runner: Runner) -> bool:
+        return next(h for h in runner.hooks if isinstance(h, ParamSchedulerHook)) is self
 
     def _add(self, value: Tensor | float, weight: int) -> None:
         self._sum += value * weight

@@ -1,4 +1,4 @@
-"""ReduceLR's rule against torch's own; R-numbers are the faults it must not have."""
+"""The schedulers against torch's own; R-numbers are the faults they must not have."""
 
 import math
 import pickle
@@ -8,9 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.optim.lr_scheduler import LinearLR as LinearLRofTorch
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from harness.engine.schedulers import ReduceLR
+from harness.engine.schedulers import LinearLrInterval, ReduceLR
+from harness.registry import register_all
 
 
 def sgd(*rates):
@@ -152,3 +154,102 @@ def test_steps_by_time_change_nothing():
 def test_what_cannot_be_meant_is_refused(rule, message):
     with pytest.raises(ValueError, match=message):
         ReduceLR(sgd(), **rule)
+
+
+def test_r13_each_group_may_have_its_own_lowest_rate():
+    optimizer = sgd(0.1, 0.1)
+    reduce_lr = ReduceLR(optimizer, patience=0, factor=0.5, min_lr=[0.04, 0.0])
+    for _ in range(4):
+        reduce_lr.watch(1.0)
+    assert rates(optimizer) == [0.04, 0.0125]
+
+
+def test_r13_a_run_prolonged_after_its_end_still_reduces():
+    short = ReduceLR(sgd(), patience=0, factor=0.5, end=2)
+    longer = ReduceLR(sgd(), patience=0, factor=0.5, end=100)
+    longer.load_state_dict(short.state_dict())
+    for _ in range(5):
+        longer.optimizer.step()
+        longer.step()
+        longer.watch(1.0)
+    assert rates(longer.optimizer) == [0.1 / 16]
+
+
+def linear(optimizer, steps, **settings):
+    """Return the rates at each of the first steps, and the scheduler."""
+    scheduler = LinearLrInterval(optimizer, by_epoch=False, **settings)
+    seen = [rates(optimizer)]
+    for _ in range(steps - 1):
+        optimizer.step()
+        scheduler.step()
+        seen.append(rates(optimizer))
+    return seen, scheduler
+
+
+@pytest.mark.parametrize("interval", [1, 4, 5])
+@pytest.mark.parametrize("begin", [0, 7])
+def test_r14_at_each_interval_the_rate_is_torchs(interval, begin):
+    factors = {"start_factor": 0.75, "end_factor": 0.125}
+    theirs = sgd(0.1, 0.02)
+    torchs, expected = LinearLRofTorch(theirs, **factors, total_iters=20), []
+    for _ in range(30):
+        expected.append(rates(theirs))
+        theirs.step()
+        torchs.step()
+    seen, _ = linear(
+        sgd(0.1, 0.02), begin + 30, **factors, interval=interval, begin=begin, end=begin + 20
+    )
+    assert seen[:begin] == [[0.1, 0.02]] * begin
+    for step, found in enumerate(seen[begin:]):
+        assert found == pytest.approx(expected[step - step % interval if step < 20 else 20])
+
+
+def test_r14_an_interval_that_does_not_divide_the_decay_still_ends_at_its_end():
+    seen, _ = linear(sgd(), 12, start_factor=1.0, end_factor=0.0, interval=4, end=10)
+    assert [rate for (rate,) in seen] == pytest.approx(
+        [*[0.1] * 4, *[0.06] * 4, *[0.02] * 2, 0.0, 0.0]
+    )
+
+
+def test_r14_progress_is_the_schedulers_own_and_goes_on_after_a_resume():
+    settings = {"start_factor": 1.0, "end_factor": 0.0, "interval": 2, "end": 8}
+    straight, _ = linear(sgd(), 10, **settings)
+    optimizer = sgd()
+    before, scheduler = linear(optimizer, 5, **settings)
+    other = sgd()
+    other.load_state_dict(optimizer.state_dict())
+    resumed = LinearLrInterval(other, by_epoch=False, **settings)
+    resumed.load_state_dict(pickle.loads(pickle.dumps(scheduler.state_dict())))
+    after = []
+    for _ in range(5):
+        other.step()
+        resumed.step()
+        after.append(rates(other))
+    assert before + after == straight
+
+
+def test_r14_it_runs_from_a_config(make_runner):
+    register_all()
+    cfg = {"type": "LinearLrInterval", "start_factor": 1.0, "end_factor": 0.0, "end": 8}
+    runner = make_runner((), 6, param_scheduler=cfg | {"by_epoch": False, "interval": 2})
+    runner.train()
+    assert runner.optim_wrapper.get_lr()["lr"] == pytest.approx([0.1 * 0.25])
+
+
+def test_r14_a_factor_that_is_the_rate_itself_is_refused():
+    """CycleGAN's config in MMagic: every rate but the first was the factor."""
+    with pytest.raises(ValueError, match=r"start_factor: 0.0002 is the rate itself"):
+        LinearLrInterval(sgd(0.0002), start_factor=0.0002, end_factor=0, begin=5, end=9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"start_factor": 0.0}, r"start_factor: 0.0 is not in \(0, 1\]"),
+        ({"end_factor": 1.5}, r"end_factor: 1.5 is not in \[0, 1\]"),
+        ({"interval": 0}, "interval: 0 is not at least 1"),
+    ],
+)
+def test_a_decay_that_cannot_be_meant_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        LinearLrInterval(sgd(), **settings)

@@ -6,7 +6,7 @@ import mmengine.hooks.iter_timer_hook
 import mmengine.runner
 import pytest
 from mmengine.evaluator import BaseMetric, Evaluator
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from tiny import Numbers, TinyModel
 from torch.utils.data import DataLoader
 
@@ -71,11 +71,14 @@ class Etas(Hook):
 
     def __init__(self):
         self.seen = {"train": [], "val": [], "test": []}
+        self.with_val = []
 
     def _after_iter(self, runner, batch_idx, data_batch=None, outputs=None, mode="train"):
         names = ("eta", f"eta_{mode}")
         infos = runner.message_hub.runtime_info
         self.seen[mode].append(tuple(infos.get(name) for name in names))
+        if mode == "train":
+            self.with_val.append(infos.get("eta_with_val"))
 
 
 def timed(make_runner, model, **settings):
@@ -154,6 +157,58 @@ def test_t3_validation_leaves_the_time_left_of_training_alone(make_runner, clock
     runner.train()
     assert [eta for eta, _ in seen["train"]] == pytest.approx([10, 8, 6, 4, 2, 0])
     assert [eta for eta, _ in seen["val"]] == pytest.approx([8] * 3 + [4] * 3 + [0] * 3)
+
+
+def test_t3_one_estimate_has_validation_at_its_share_so_far(make_runner, clock):
+    runner, _, _ = alternating(make_runner, clock)
+    etas = next(hook for hook in runner.hooks if isinstance(hook, Etas))
+    runner.train()
+    validation = 3 * VAL_SEC
+    spent = [(done * TRAIN_SEC + (done - 1) // 2 * validation) / done for done in range(1, 7)]
+    assert etas.with_val == pytest.approx(
+        [mean * left for mean, left in zip(spent, (5, 4, 3, 2, 1, 0), strict=True)]
+    )
+
+
+class OneMore(ThreeMore):
+    """A loop that gives more batches than it says."""
+
+    total_length = 5
+
+
+def test_t5_the_last_estimate_is_nought_and_none_is_negative(make_runner, clock):
+    settings = evaluated("val") | {"val_cfg": {"type": OneMore}}
+    runner, _, seen = timed(make_runner, Slow(clock, []), **settings)
+    runner.val()
+    runner.val()
+    assert [eta for _, eta in seen["val"]] == [VAL_SEC * left for left in (4, 3, 2, 1, 0, 0)] * 2
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_t6_clocks_and_the_mean_survive_a_resume(make_runner, clock, tmp_path, resume):
+    """Three slow iterations, a validation, then three quick ones; stopped before these."""
+    train_cfg = {"by_epoch": False, "max_iters": 6, "val_interval": 3}
+    save = CheckpointHook(3, by_epoch=False, out_dir=str(tmp_path / "kept"))
+    first = Slow(clock, [4.0] * 3)
+    cfg = {**train_cfg, "max_iters": 3}
+    runner, timer, _ = timed(make_runner, first, train_cfg=cfg, **evaluated("val"))
+    runner.register_hook(save)
+    runner.train()
+    assert (timer.train_sec, timer.eval_sec) == pytest.approx((12, 3 * VAL_SEC))
+    kept = next(tmp_path.rglob("iter_3.pth"))
+    clock.now += 10_000
+    more = {"load_from": str(kept), "resume": resume, "train_cfg": train_cfg} | evaluated("val")
+    second = Slow(clock, [1.0] * (3 if resume else 6))
+    runner, timer, seen = timed(make_runner, second, **more)
+    runner.train()
+    etas = [eta for eta, _ in seen["train"]]
+    if resume:
+        assert etas == pytest.approx([13 / 4 * 2, 14 / 5, 0])
+        assert (timer.train_sec, timer.eval_sec) == pytest.approx((15, 3 * VAL_SEC))
+        assert timer.resumed_sec == pytest.approx(12)
+    else:
+        assert etas == pytest.approx([5, 4, 3, 2, 1, 0])
+        assert (timer.train_sec, timer.eval_sec) == pytest.approx((6, 6 * VAL_SEC))
 
 
 def test_clocks_of_training_and_evaluation_are_kept_apart(make_runner, clock):

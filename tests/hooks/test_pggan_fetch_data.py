@@ -244,14 +244,17 @@ def test_p2_several_stages_crossed_in_one_step(make_runner):
     assert [batch.shape[-1] for _, batch in seen] == [4, 4, 4, 16, 16, 16]
 
 
-def test_a_loop_by_epochs_is_refused(make_runner):
-    """F2: it fetches from the loader it began with, whatever the hook does."""
-    with pytest.raises(TypeError, match=IterBasedTrainLoop.__name__):
+def test_f2_a_loop_by_epochs_is_refused_before_anything_changes(make_runner):
+    """It fetches from the loader it began with, whatever the hook does."""
+    loader = plain_loader()
+    loader.dataset.scale = 16
+    with pytest.raises(TypeError, match=rf"keeps the loader.*{IterBasedTrainLoop.__name__}"):
         trained(
             make_runner,
-            plain_loader(),
+            loader,
             train_cfg={"by_epoch": True, "max_epochs": 2},
             val_cfg=None,
             val_dataloader=None,
             val_evaluator=None,
         )
+    assert loader.dataset.scale == 16

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import CheckpointHook, Hook, ParamSchedulerHook
 from mmengine.logging import MessageHub
 from mmengine.optim import LinearLR, OptimWrapper
 from tiny import VECTORS, Numbers, TinyModel
@@ -236,6 +236,24 @@ def test_r8_other_schedulers_step_by_time(make_runner, metric):
     assert rates.trained == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("beside", ["mmengine's", "another"])
+def test_r9_beside_another_scheduler_hook_nothing_is_stepped_twice(make_runner, beside):
+    def warmup(optimizer):
+        return LinearLR(optimizer, start_factor=0.1, end=10, by_epoch=False)
+
+    hook = ReduceLRSchedulerHook("fid/raw")
+    first = ParamSchedulerHook() if beside == "mmengine's" else ReduceLRSchedulerHook("is/raw")
+    rule = {"patience": 0, "factor": 0.5}
+    runner, rates = watching(make_runner, first, [1.0] * 3, rule, [warmup], every=4)
+    runner.register_hook(hook)
+    runner.train()
+    assert runner.param_schedulers[1].last_step == 9  # of a warm-up that lasts ten steps
+    # Before the first validation, which reduces nothing, too.
+    expected = [0.1 * (0.1 + 0.9 * done / 9) for done in range(1, 5)]
+    assert rates.trained[:4] == pytest.approx(expected)
+    assert hook.validations == 3
+
+
 def test_r8_a_reduction_is_not_undone_by_the_next_iterations(make_runner):
     hook = ReduceLRSchedulerHook("fid/raw")
     rule = {"patience": 0, "factor": 0.5}
@@ -249,6 +267,16 @@ def test_r10_a_metric_that_was_not_measured_is_named_with_those_that_were(make_r
     runner, _ = watching(make_runner, ReduceLRSchedulerHook("kid/raw"), [1.0])
     with pytest.raises(KeyError, match=r"'kid/raw' was not measured; measured: fid/raw, is/raw"):
         runner.train()
+
+
+def test_r4_a_loss_without_a_batch_counts_as_well(make_runner):
+    hook = ReduceLRSchedulerHook(by_epoch=False, interval=10**6)
+    runner, _ = watching(make_runner, hook, [1.0])
+    runner.train()
+    hook.after_load_checkpoint(runner, {})
+    for loss in (1.0, 4.0):
+        hook.after_train_iter(runner, 0, None, {"loss": torch.tensor(loss)})
+    assert hook._sum / hook._weight == 2.5
 
 
 class Lossless(TinyModel):

@@ -1,0 +1,192 @@
+"""Nested data of tensors in files: written as pickle or safetensors, read without running code.
+
+Data is any nesting of lists, tuples and dicts of tensors, arrays, numbers, strings and None.
+"""
+
+import io
+import json
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from harness.compat import multiarray
+from harness.errors import DataError
+
+SAFETENSORS = ".safetensors"
+
+_PLAIN = (type(None), bool, int, float, str)
+_TREE = "harness_tree"
+_DAMAGED = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError),
+    *(MemoryError, OverflowError),
+)
+
+
+def load_pickled_data(path: str | Path) -> dict[str, Any]:
+    """Read what PickleDataHook wrote, or MMagic's: the values by name.
+
+    Tensors come back as torch tensors from safetensors, as numpy arrays from pickles. Of a pickle,
+    only numpy's arrays, dtypes and scalars and builtin containers are built.
+
+    Raises:
+        DataError: if the file is missing or damaged, or a pickle names anything else.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == SAFETENSORS:
+            return _read_safetensors(path)
+        value = _DataUnpickler(path).load()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (SafetensorError, *_DAMAGED):
+        raise DataError(f"{path}: is damaged, or no pickled data: write it anew") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: holds a {type(value).__name__}, must be a dict of names")
+    return value
+
+
+def numpy_form(value: Any, name: str) -> Any:
+    """Return nested data with arrays for tensors; bfloat16, which numpy lacks, as float32.
+
+    Raises:
+        TypeError: if there is something else in it; ``name`` tells where.
+    """
+    return _mapped(value, name, _array)
+
+
+def torch_form(value: Any, name: str) -> Any:
+    """Return nested data with detached copies on the CPU for tensors and arrays, dtypes kept.
+
+    Raises:
+        TypeError: if there is something else in it; ``name`` tells where.
+    """
+    return _mapped(value, name, _tensor)
+
+
+def to_safetensors(data: Mapping[str, Any]) -> bytes:
+    """Return a safetensors file: tensors by dotted names, all else as JSON in its metadata.
+
+    Raises:
+        TypeError: as ``torch_form``.
+    """
+    tensors: dict[str, Tensor] = {}
+    tree = {name: _described(torch_form(data[name], name), name, tensors) for name in data}
+    return save(tensors, {_TREE: json.dumps(tree)})
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    tensor = tensor.detach().cpu()
+    if tensor.is_floating_point() and tensor.element_size() < 4 and tensor.dtype != torch.float16:
+        tensor = tensor.float()
+    return np.array(tensor.numpy())
+
+
+def _tensor(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True).contiguous()
+
+
+def _mapped(value: Any, name: str, leaf: Callable[[Tensor], Any]) -> Any:
+    match value:
+        case Tensor():
+            return leaf(value)
+        case np.ndarray() if value.dtype.kind in "biufc":
+            return leaf(torch.from_numpy(np.array(value)))
+        case np.generic():
+            return _mapped(value.item(), name, leaf)
+        case dict() if all(type(key) in _PLAIN for key in value):
+            return {key: _mapped(v, f"{name}.{key}", leaf) for key, v in value.items()}
+        case list() | tuple():
+            mapped = [_mapped(v, f"{name}.{i}", leaf) for i, v in enumerate(value)]
+            return mapped if isinstance(value, list) else tuple(mapped)
+        case _ if type(value) in _PLAIN:
+            return value
+    raise TypeError(
+        f"{name}: a {type(value).__name__} cannot be kept; tensors, numbers, strings, None and "
+        "lists, tuples and dicts of them can"
+    )
+
+
+def _described(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """Put a value's tensors among ``tensors``; return its shape, for JSON."""
+    if isinstance(value, Tensor):
+        while name in tensors:  # a key that has a dot in it
+            name += "_"
+        tensors[name] = value
+        return {"tensor": name}
+    if isinstance(value, dict):
+        return {"dict": [[k, _described(v, f"{name}.{k}", tensors)] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        parts = [_described(v, f"{name}.{i}", tensors) for i, v in enumerate(value)]
+        return {type(value).__name__: parts}
+    return {"value": value}
+
+
+def _rebuilt(node: Mapping[str, Any], tensor: Callable[[str], Tensor]) -> Any:
+    ((kind, content),) = node.items()
+    match kind:
+        case "tensor":
+            return tensor(content)
+        case "dict":
+            return {key: _rebuilt(part, tensor) for key, part in content}
+        case "list":
+            return [_rebuilt(part, tensor) for part in content]
+        case "tuple":
+            return tuple(_rebuilt(part, tensor) for part in content)
+    return content
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    with safe_open(path, "pt") as file:
+        tree = (file.metadata() or {}).get(_TREE)
+        if tree is None:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return {name: _rebuilt(node, file.get_tensor) for name, node in json.loads(tree).items()}
+
+
+def _allowed() -> Mapping[tuple[str, str], Any]:
+    """Return all that a pickle may name, under numpy 1's names and numpy 2's."""
+    frombuffer = np.zeros(1).__reduce_ex__(5)[0]
+    table: dict[tuple[str, str], Any] = {
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("_codecs", "encode"): _latin1,
+    }
+    for core in ("numpy.core", "numpy._core"):
+        table[f"{core}.multiarray", "_reconstruct"] = multiarray._reconstruct
+        table[f"{core}.multiarray", "scalar"] = multiarray.scalar
+        table[f"{core}.numeric", "_frombuffer"] = frombuffer
+    for builtins in ("__builtin__", "builtins"):  # Python 2's name is that of old protocols
+        for kind in (set, frozenset, complex, bytes, bytearray):
+            table[builtins, kind.__name__] = kind
+    return MappingProxyType(table)
+
+
+def _latin1(text: str, encoding: str = "latin1") -> bytes:
+    """Stand in for ``_codecs.encode``, which old protocols name to build bytes."""
+    return text.encode("latin1")
+
+
+class _DataUnpickler(pickle.Unpickler):
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.BytesIO(path.read_bytes()))
+        self._path = path
+        self._table = _allowed()
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._table:
+            raise DataError(
+                f"{self._path}: names {module}.{name}, which could run code: only numpy arrays and "
+                "builtin containers are read; take it from a source you trust, as safetensors"
+            )
+        return self._table[module, name]
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise pickle.UnpicklingError("no objects are kept outside the file")
