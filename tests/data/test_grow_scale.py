@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from PIL import Image
 from tiny_gan import GROWTH, Batches, gan_settings, tiny_gan
 
@@ -66,7 +67,7 @@ def trained(make_runner, data_roots, sampler, workers=0, iterations=11, **more):
         "sampler": {"type": sampler, "shuffle": True},
         "collate_fn": {"type": "default_collate"},
         "dataset": {
-            "type": "GrowScaleImgDataset",
+            "type": GrowScaleImgDataset if workers else "GrowScaleImgDataset",
             "data_roots": data_roots,
             "gpu_samples_base": 4,
             "gpu_samples_per_scale": SIZES,
@@ -74,6 +75,8 @@ def trained(make_runner, data_roots, sampler, workers=0, iterations=11, **more):
             **more,
         },
     }
+    if workers:  # an object, which the runner holds on to
+        loader = Runner.build_dataloader(loader, seed=0)
     batches, switches = Batches(), Switches()
     settings = gan_settings(tiny_gan()) | {
         "train_dataloader": loader,
