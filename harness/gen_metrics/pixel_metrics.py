@@ -94,6 +94,8 @@ class MultiScaleStructureSimilarity(GenerativeMetric):
         if self._single is not None:
             images = torch.cat([self._single, images])
         self._single = images[-1:] if len(images) % 2 else None
+        if len(images) == 1:
+            return torch.empty(0, dtype=torch.float64)
         return ms_ssim(*consecutive_pairs(self.bytes_of(images))).cpu()
 
     def compute_metrics(self, results: Tensor) -> dict[str, float]:

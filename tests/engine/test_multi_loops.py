@@ -1,4 +1,4 @@
-"""MultiValLoop and MultiTestLoop on a real Runner; L-, M- and T-numbers are faults of their model."""
+"""MultiValLoop and MultiTestLoop on a real Runner; L- and M-numbers are MMagic's faults."""
 
 import random
 
