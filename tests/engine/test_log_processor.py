@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from drawn import evaluation, grown_gan, loader, metric
-from mmengine.hooks import LoggerHook
+from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from tiny import Numbers, TinyModel
 from torch.utils.data import DataLoader
 
@@ -17,7 +17,10 @@ def test_t5_the_log_counts_all_dataloaders_and_samplers(make_runner, mode, by_ep
     metrics = [[metric("MS_SSIM", 20)], [metric("MS_SSIM", 9, prefix="b")]]
     config = evaluation(grown_gan(), metrics, [loader(), loader()], mode)
     config["log_processor"] = {"type": "LogProcessor", "by_epoch": by_epoch}
-    config["default_hooks"] |= {"logger": {"type": LoggerHook, "interval": 1}}
+    config["default_hooks"] |= {
+        "logger": {"type": LoggerHook, "interval": 1},
+        "runtime_info": {"type": RuntimeInfoHook},
+    }
     runner = make_runner(**config)
     assert type(runner.log_processor) is LogProcessor
     getattr(runner, mode)()

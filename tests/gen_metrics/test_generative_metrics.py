@@ -86,7 +86,8 @@ def test_m2_a_metric_takes_its_own_number_from_a_longer_sampler(make_runner, tmp
     alone, _ = measured(make_runner, short, metric("MS_SSIM", 11))
     beside, fake = measured(make_runner, short, metric("MS_SSIM", 11), metric("IS", 29, splits=3))
     assert len(fake) == 29
-    assert {name: beside[name] for name in alone} == alone
+    # Features depend a little, in float32, on the batch they are computed in.
+    assert {name: beside[name] for name in alone} == pytest.approx(alone, rel=1e-6)
 
 
 def test_m10_swd_is_the_pure_number_level_by_level(make_runner):
@@ -216,7 +217,7 @@ def test_mmagics_arguments_name_inception_and_the_folder_of_its_features(
 def test_m5_m7_what_inception_arguments_cannot_be():
     with pytest.raises(SpecError, match="inception_style is 'PyTorch': only StyleGAN"):
         METRICS.build(metric("FID", inception_style="PyTorch"))
-    with pytest.raises(SpecError, match="inception_pkl is http.*give a local path"):
+    with pytest.raises(SpecError, match=r"inception_pkl is http.*give a local path"):
         METRICS.build(metric("FID", inception_pkl="http://x/y.pkl"))
     with pytest.raises(SpecError, match="unknown extractor 'vgg'"):
         METRICS.build(metric("FID", extractor="vgg"))
@@ -266,7 +267,7 @@ def test_m14_weights_given_by_path_are_those_that_are_read(tmp_path):
     shutil.copy(WEIGHTS, copy)
     METRICS.build(metric("PR", weights=str(copy), weights_sha256=SHA256))
     copy.write_bytes(b"")
-    with pytest.raises(WeightsError, match="copy.safetensors have sha256"):
+    with pytest.raises(WeightsError, match=r"copy\.safetensors have sha256"):
         METRICS.build(metric("PR", weights=str(copy), weights_sha256=SHA256.upper()))
 
 

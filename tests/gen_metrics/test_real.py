@@ -94,7 +94,7 @@ def test_m5_a_write_that_fails_leaves_nothing_half_done(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr("harness.metrics.reference.os.replace", broken)
-        with pytest.raises(OutputError, match="No space left on device.*cache_dir"):
+        with pytest.raises(OutputError, match=r"No space left on device.*cache_dir"):
             features(loader(), tmp_path)
     assert [path.suffix for path in tmp_path.iterdir()] in ([".lock"], [])
     assert len(features(loader(), tmp_path)) == 40
