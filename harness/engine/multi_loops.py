@@ -160,6 +160,8 @@ class MultiTestLoop(_MultiLoop):
 
 
 def _built(runner: Runner, loader: Any) -> DataLoader[Any]:
+    if not isinstance(loader, Mapping):
+        return loader
     apart = runner._randomness_cfg.get("diff_rank_seed", False)
     return runner.build_dataloader(loader, seed=runner.seed, diff_rank_seed=apart)
 

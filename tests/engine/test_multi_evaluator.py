@@ -71,6 +71,15 @@ def test_m1_m13_each_truncation_reaches_the_model(make_runner, tmp_path):
     assert values["1.0/fid[digits-cnn]"] != values["0.0/fid[digits-cnn]"]
 
 
+def test_m13_a_gan_that_is_told_only_how_many_draws_its_own_noise():
+    gan = styled_gan()
+    first, again = (gan.val_step({"inputs": {"num_batches": 5}})["fake_img"] for _ in range(2))
+    assert first.shape == (5, 3, 8, 8)
+    assert torch.equal(first, again)
+    gan.images_shown += 1
+    assert not torch.equal(gan.val_step({"inputs": {"num_batches": 5}})["fake_img"], first)
+
+
 def test_m16_an_extractor_is_loaded_once_and_looks_at_a_batch_once(make_runner, tmp_path):
     metrics = [
         metric(kind, 16, cache_dir=str(tmp_path), prefix=kind) for kind in ("FID", "IS", "KID")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from drawn import Asked, Brightness, Images, evaluation, grown_gan, loader, metric, styled_gan
-from mmengine.dataset import InfiniteSampler
 from mmengine.evaluator import Evaluator as PlainEvaluator
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop
@@ -276,42 +275,3 @@ def test_m2_t5_the_length_is_exact_before_and_during_a_run(make_runner, fid):
     assert gan.counts() == [8, 8, 8, 8, 2, 4, 4, 1]
     assert heard.lengths == [8] * 8
     assert runner.message_hub.get_info("eta_val") == 0
-
-
-def test_dataloaders_and_evaluators_from_configs(make_runner, fid):
-    config = {
-        "batch_size": 8,
-        "dataset": Images(),
-        "sampler": {"type": "DefaultSampler", "shuffle": False},
-    }
-    evaluator = {"type": "Evaluator", "metrics": [fid(prefix="FID-20")]}
-    runner = make_runner(**evaluation(grown_gan(), evaluator, config))
-    assert isinstance(runner.val_evaluator, Evaluator)
-    assert list(runner.val()) == ["FID-20/fid[digits-cnn]"]
-    assert evaluator["metrics"][0]["type"] == "FID"
-
-
-@pytest.mark.parametrize("build", [lambda m: m, lambda m: [m], lambda m: {"metrics": m}])
-def test_one_metric_may_be_written_in_any_way(make_runner, fid, build):
-    assert list(make_runner(**evaluation(grown_gan(), build(fid()))).val()) == ["fid[digits-cnn]"]
-
-
-def test_as_many_evaluators_as_dataloaders(make_runner, fid):
-    runner = make_runner(**evaluation(grown_gan(), [fid()], [loader(), loader()]))
-    with pytest.raises(ValueError, match="2 dataloaders and 1 evaluators"):
-        runner.val_loop  # noqa: B018
-    runner = make_runner(**evaluation(grown_gan(), "fid"))
-    with pytest.raises(TypeError, match="evaluator is 'fid': give an Evaluator"):
-        runner.val_loop  # noqa: B018
-
-
-def test_training_s_sampler_is_left_alone(make_runner, fid):
-    data = Numbers()
-    sampler = InfiniteSampler(data, shuffle=True, seed=1)
-    settings = plain_settings("val", [fid()], DrawsItself(), loader()) | {
-        "train_dataloader": DataLoader(data, batch_size=4, sampler=sampler),
-        "train_cfg": {"by_epoch": False, "max_iters": 4, "val_interval": 2},
-    }
-    runner = make_runner(**settings)
-    runner.train()
-    assert runner.model.modes == [True] * 4
