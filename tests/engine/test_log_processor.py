@@ -15,7 +15,7 @@ from harness.engine.log_processor import LogProcessor
 @pytest.mark.parametrize("by_epoch", [True, False])
 def test_t5_the_log_counts_all_dataloaders_and_samplers(make_runner, mode, by_epoch):
     metrics = [[metric("MS_SSIM", 20)], [metric("MS_SSIM", 9, prefix="b")]]
-    config = evaluation(grown_gan(), metrics, [loader(), loader()], mode)
+    config = evaluation(grown_gan(), metrics, [loader(24), loader(24)], mode)
     config["log_processor"] = {"type": "LogProcessor", "by_epoch": by_epoch}
     config["default_hooks"] |= {
         "logger": {"type": LoggerHook, "interval": 1},
