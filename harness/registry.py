@@ -18,8 +18,12 @@ _MODULES = [
     "harness.networks.pggan",
     "harness.gans.growing",
     "harness.hooks",
+    "harness.gen_metrics",
     "harness.engine.loops",
     "harness.engine.optim_constructors",
+    "harness.engine.multi_loops",
+    "harness.engine.multi_evaluator",
+    "harness.engine.log_processor",
     "harness.engine.schedulers",
 ]
 

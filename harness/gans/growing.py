@@ -195,16 +195,30 @@ class ProgressiveGrowingGAN(BaseModel):
         shadows = {name: m for name, m in self.named_children() if name.endswith("_ema")}
         return {"orig": self.generator, **shadows}
 
+    def network(self, name: str) -> nn.Module:
+        """Return one of ``networks()``; ``ema`` stands for the only or first shadow."""
+        networks = self.networks()
+        first = next((known for known in networks if known != "orig"), "orig")
+        return networks[first if name == "ema" else name]
+
     @torch.no_grad()
-    def draw(self, network: nn.Module, latents: Tensor) -> Tensor:
+    def draw(
+        self, network: nn.Module, latents: Tensor, sample_kwargs: Mapping[str, Any] | None = None
+    ) -> Tensor:
         """Return images N3HW in [-1, 1] (not clamped) at the current stage.
 
         Args:
             network: the generator or a shadow of it.
             latents: NZ, normally distributed.
+            sample_kwargs: further arguments of the network.
         """
         stage = self.stage
-        return network(latents, transition_weight=stage.transition_weight, curr_scale=stage.scale)
+        return network(
+            latents,
+            transition_weight=stage.transition_weight,
+            curr_scale=stage.scale,
+            **(sample_kwargs or {}),
+        )
 
     def forward(
         self, inputs: Mapping[str, Any], data_samples: Any = None, mode: str | None = None
@@ -212,17 +226,19 @@ class ProgressiveGrowingGAN(BaseModel):
         """Draw images, as samplers and hooks ask for them.
 
         Args:
-            inputs: ``noise`` (NZ), and ``sample_model``: names of ``networks()`` joined by '/';
-                ``ema`` stands for the only or first shadow.
+            inputs: ``noise`` (NZ), or ``num_batches``, N, to have it drawn; ``sample_model``:
+                what ``network`` knows, joined by '/'; ``sample_kwargs``: further arguments of
+                the network.
 
         Returns:
             Images by name, or under ``fake_img`` where one network was asked for.
         """
-        networks = self.networks()
-        first = next((name for name in networks if name != "orig"), "orig")
         names = str(inputs.get("sample_model", "orig")).split("/")
-        chosen = {name: networks[first if name == "ema" else name] for name in names}
-        images = {name: self.draw(net, inputs["noise"]) for name, net in chosen.items()}
+        noise = inputs.get("noise")
+        if noise is None:
+            noise = self._latents("sample latents", inputs["num_batches"])
+        settings = inputs.get("sample_kwargs")
+        images = {name: self.draw(self.network(name), noise, settings) for name in names}
         return images if len(images) > 1 else {"fake_img": images[names[0]]}
 
     def val_step(self, data: Mapping[str, Any]) -> dict[str, Tensor]:

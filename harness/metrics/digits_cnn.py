@@ -95,7 +95,6 @@ class DigitsExtractor:
             raise WeightsError(f"weights {path} are not of the {NAME} network") from error
         self._network.to(device)
 
-    @torch.inference_mode()
     def __call__(self, images: Tensor) -> Features:
         """Look at uint8 N388 images; the three channels are averaged.
 
@@ -108,6 +107,11 @@ class DigitsExtractor:
                 f"{NAME} reads 8x8 images, got {images.shape[-2]}x{images.shape[-1]}: "
                 "upscale_to(images, 8) for smaller ones, inception-v3-compat for others"
             )
+        return self.look(images)
+
+    @torch.inference_mode()
+    def look(self, images: Tensor) -> Features:
+        """Look at N388 images in 0..255 of any type, unchecked; floats are not rounded."""
         with full_precision():
             return Features(*self._network(images.to(self.device)))
 

@@ -87,10 +87,10 @@ def load_reference(
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
-            tensors = _read(path)
+            tensors = read_tensors(path)
             if tensors is None:
                 tensors = _compute(images, extractor, swd_images)
-                _write(path, tensors)
+                write_tensors(path, tensors)
     except OSError as error:
         raise OutputError(
             f"cannot keep a reference in {cache_dir} ({error.strerror}): choose a writable folder"
@@ -172,7 +172,7 @@ def _assemble(
     )
 
 
-def _read(path: Path) -> dict[str, Tensor] | None:
+def read_tensors(path: Path) -> dict[str, Tensor] | None:
     """Return the tensors of a cache file; None where it is missing or damaged."""
     try:
         content = path.read_bytes()
@@ -187,7 +187,7 @@ def _read(path: Path) -> dict[str, Tensor] | None:
         return None
 
 
-def _write(path: Path, tensors: dict[str, Tensor]) -> None:
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Put the file in place whole or not at all."""
     payload = safetensors.torch.save({k: v.cpu().contiguous() for k, v in tensors.items()})
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")

@@ -1,0 +1,75 @@
+"""Perceptual path length: how far an image moves for a small step in latent space.
+
+Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks"
+(arXiv 1812.04948), section 4.1, equations 2 and 3. Letters: N pairs, Z latent.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.errors import DataError
+
+Space = Literal["Z", "W"]
+
+
+def slerp(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
+    """Go a share of the way on the great circle between directions; all NZ, the share N1.
+
+    Returns vectors of length 1; equal directions stay where they are.
+    """
+    a, b = (torch.nn.functional.normalize(x, dim=-1) for x in (first, second))
+    angle = (a * b).sum(dim=-1, keepdim=True).clamp(-1, 1).acos()
+    across = torch.nn.functional.normalize(b - (a * b).sum(dim=-1, keepdim=True) * a, dim=-1)
+    turned = a * (share * angle).cos() + across * (share * angle).sin()
+    return torch.nn.functional.normalize(turned, dim=-1)
+
+
+def path_ends(ends: Tensor, share: Tensor, epsilon: float, space: Space) -> Tensor:
+    """Return the two ends of N small steps, (2N)Z: the pairs one after another.
+
+    Args:
+        ends: N2Z, between which the steps lie: latents for Z, their mapped codes for W.
+        share: N, in [0, 1]: where on the way a step begins.
+        epsilon: length of a step, as a share of the way.
+        space: Z interpolates spherically (equation 2), W linearly (equation 3).
+    """
+    first, second = ends.unbind(1)
+    move = slerp if space == "Z" else torch.lerp
+    steps = [move(first, second, at[:, None]) for at in (share, share + epsilon)]
+    return torch.stack(steps, dim=1).flatten(0, 1)
+
+
+def crop_and_shrink(images: Tensor, crop: bool) -> Tensor:
+    """Prepare images NCHW as the paper does for faces.
+
+    Args:
+        images: of any float type.
+        crop: keep the middle: rows 3/8 to 7/8, columns 2/8 to 6/8. Images of more than 256 pixels
+            are then averaged down to about 256.
+    """
+    if crop:
+        c = images.shape[2] // 8
+        images = images[:, :, 3 * c : 7 * c, 2 * c : 6 * c]
+    factor = images.shape[2] // 256
+    return torch.nn.functional.avg_pool2d(images, factor) if factor > 1 else images
+
+
+def mean_path_length(distances: Tensor, epsilon: float) -> float:
+    """Return the mean of distances / epsilon^2 between their 1st and 99th percentile.
+
+    Args:
+        distances: N, perceptual distance of each pair; the ends of the range are kept.
+        epsilon: length of a step.
+
+    Raises:
+        DataError: no distance was given.
+    """
+    if len(distances) == 0:
+        raise DataError("a path length needs at least one pair of images, none was given")
+    lengths = distances.double().cpu().numpy() / epsilon**2
+    low = np.percentile(lengths, 1, method="lower")
+    high = np.percentile(lengths, 99, method="higher")
+    return float(lengths[(lengths >= low) & (lengths <= high)].mean())

@@ -1,0 +1,145 @@
+"""Perceptual distances between images, smooth in the pixels: nothing is rounded to bytes."""
+
+import itertools
+import pickle
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from harness.errors import SpecError, WeightsError
+from harness.metrics.digits_cnn import NAME as DIGITS
+from harness.metrics.digits_cnn import DigitsExtractor
+
+LPIPS = "lpips-vgg16"
+DISTANCES = (DIGITS, LPIPS)
+"""Names that ``load_distance`` knows."""
+
+
+class Distance(Protocol):
+    """Tells how different two images look."""
+
+    @property
+    def name(self) -> str:
+        """Part of each quantity's name."""
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return N distances, >= 0, of images float N3HW in [-1, 1] (not clamped)."""
+
+
+def load_distance(
+    name: str,
+    *,
+    weights: Path | None = None,
+    vgg16_weights: Path | None = None,
+    device: torch.device | str = "cpu",
+) -> Distance:
+    """Load a perceptual distance.
+
+    Args:
+        name: ``digits-cnn``: squared difference of that network's features, images of 8x8; or
+            ``lpips-vgg16`` (arXiv 1801.03924), as torch-fidelity computes it.
+        weights: for lpips-vgg16 torch-fidelity's release ``weights-vgg16-lpips.pth``; for
+            digits-cnn in place of the file that ships.
+        vgg16_weights: for lpips-vgg16 torchvision's ``vgg16-397923af.pth``.
+        device: where to compute.
+
+    Raises:
+        SpecError: the name is unknown.
+        WeightsError: a file is missing or another one. Nothing is ever downloaded.
+    """
+    if name == DIGITS:
+        return _DigitsDistance(DigitsExtractor(weights, None, torch.device(device)))
+    if name == LPIPS:
+        return _lpips(_state(weights, "weights"), _state(vgg16_weights, "vgg16_weights"), device)
+    raise SpecError([f"unknown perceptual distance '{name}': use one of {', '.join(DISTANCES)}"])
+
+
+class _DigitsDistance:
+    name = DIGITS
+
+    def __init__(self, extractor: DigitsExtractor) -> None:
+        self._extractor = extractor
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        a, b = (self._extractor.look((x + 1) * 127.5).features for x in (first, second))
+        return (a - b).square().sum(dim=1)
+
+
+class _LpipsDistance:
+    name = LPIPS
+
+    def __init__(self, network: nn.Module, device: torch.device | str) -> None:
+        self._network = network.to(device)
+        self._device = device
+
+    @torch.inference_mode()
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        a, b = ((x.float().to(self._device) + 1) * 127.5 for x in (first, second))
+        return self._network(a, b).flatten()
+
+
+def _state(path: Path | None, argument: str) -> dict[str, Tensor]:
+    what = (
+        f"{LPIPS} needs {argument}: weights-vgg16-lpips.pth of torch-fidelity's releases as "
+        "weights, vgg16-397923af.pth of torchvision as vgg16_weights; nothing is downloaded"
+    )
+    if path is None:
+        raise WeightsError(f"no file was named: {what}")
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        raise WeightsError(f"cannot read weights {path}: {what}") from error
+    return state
+
+
+def _lpips(
+    linear: dict[str, Tensor], vgg16: dict[str, Tensor], device: torch.device | str
+) -> _LpipsDistance:
+    # Imported when asked for: torch-fidelity takes seconds to import.
+    from torch_fidelity.sample_similarity_base import SampleSimilarityBase
+    from torch_fidelity.sample_similarity_lpips import (
+        NetLinLayer,
+        SampleSimilarityLPIPS,
+        VGG16features,
+    )
+    from torchvision.models.vgg import cfgs, make_layers
+
+    bounds = (0, 4, 9, 16, 23, 30)
+
+    class Vgg16(VGG16features):
+        """The base class's layers without its download."""
+
+        def __init__(self) -> None:
+            nn.Module.__init__(self)
+            layers = make_layers(cfgs["D"])
+            layers.load_state_dict(_below(vgg16, "features."))
+            for number, (start, end) in enumerate(itertools.pairwise(bounds), 1):
+                part = nn.Sequential()
+                for index in range(start, end):
+                    part.add_module(str(index), layers[index])
+                self.add_module(f"slice{number}", part)
+
+    class Lpips(SampleSimilarityLPIPS):
+        """Likewise."""
+
+        def __init__(self) -> None:
+            SampleSimilarityBase.__init__(self, LPIPS)
+            self.sample_similarity_resize = self.sample_similarity_dtype = None
+            self.L = 5
+            for index, channels in enumerate((64, 128, 256, 512, 512)):
+                self.add_module(f"lin{index}", NetLinLayer(channels, use_dropout=True))
+            self.load_state_dict(linear)
+            self.lins = [self.get_submodule(f"lin{index}") for index in range(self.L)]
+            self.net = Vgg16()
+
+    try:
+        network: Any = Lpips()
+    except RuntimeError as error:
+        raise WeightsError(f"the files given are not the weights of {LPIPS}: {error}") from error
+    return _LpipsDistance(network.eval().requires_grad_(False), device)
+
+
+def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

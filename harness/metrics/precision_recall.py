@@ -1,0 +1,86 @@
+"""Precision and recall of generated images, on manifolds of nearest neighbours.
+
+Kynkäänniemi et al. 2019, "Improved Precision and Recall Metric for Assessing Generative Models"
+(arXiv 1904.06991), equations 1 and 2: the manifold of a set is the union of balls around its
+members, each as wide as the distance to the member's k-th nearest neighbour.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from harness.errors import SpecError
+
+
+class PrecisionRecall(NamedTuple):
+    """Two shares in [0, 1]."""
+
+    precision: float
+    """Generated images that lie on the manifold of the real ones."""
+    recall: float
+    """Real images that lie on the manifold of the generated ones."""
+
+
+def precision_recall(
+    fake: Tensor, real: Tensor, *, k: int = 3, rows: int = 10000, columns: int = 10000
+) -> PrecisionRecall:
+    """Compare all of one set with all of the other; nothing is drawn.
+
+    Args:
+        fake: NF float32, features of the images judged.
+        real: NF, of the reference, on the same device; N may differ.
+        k: neighbours, 1 <= k < N of either set.
+        rows: images that are compared at once with ...
+        columns: ... this many; what of memory it takes, and no number.
+
+    Raises:
+        SpecError: a set has no k-th neighbour.
+    """
+    limit = min(len(fake), len(real)) - 1
+    if not 1 <= k <= limit:
+        raise SpecError(
+            [
+                f"precision and recall: k is {k}, with {len(fake)} fake and {len(real)} real "
+                f"images it must be in 1..{limit}"
+            ]
+        )
+    real_radii = neighbour_distances(real, k, rows, columns)
+    fake_radii = neighbour_distances(fake, k, rows, columns)
+    return PrecisionRecall(
+        _share_within(fake, real, real_radii, rows, columns),
+        _share_within(real, fake, fake_radii, rows, columns),
+    )
+
+
+def neighbour_distances(
+    features: Tensor, k: int, rows: int = 10000, columns: int = 10000
+) -> Tensor:
+    """Return each member's distance to its k-th nearest *other* member, N, of features NF."""
+    nearest = []
+    for start in range(0, len(features), rows):
+        block = features[start : start + rows]
+        best = block.new_full((len(block), k), torch.inf)
+        for left in range(0, len(features), columns):
+            distances = _distances(block, features[left : left + columns])
+            own = torch.arange(start, start + len(block), device=block.device) - left
+            within = (own >= 0) & (own < distances.shape[1])
+            distances[within.nonzero()[:, 0], own[within]] = torch.inf
+            best = torch.cat([best, distances], dim=1).topk(k, largest=False).values
+        nearest.append(best[:, -1])
+    return torch.cat(nearest)
+
+
+def _share_within(points: Tensor, centres: Tensor, radii: Tensor, rows: int, columns: int) -> float:
+    inside = 0
+    for block in points.split(rows):
+        found = torch.zeros(len(block), dtype=torch.bool, device=block.device)
+        for part, part_radii in zip(centres.split(columns), radii.split(columns), strict=True):
+            found |= (_distances(block, part) <= part_radii).any(dim=1)
+        inside += int(found.sum())
+    return inside / len(points)
+
+
+def _distances(first: Tensor, second: Tensor) -> Tensor:
+    # By differences: the form by products gives equal images a distance other than 0.
+    return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")
