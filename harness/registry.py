@@ -18,6 +18,9 @@ _MODULES = [
     "harness.hooks",
     "harness.engine.loops",
     "harness.engine.schedulers",
+    "harness.visuals.backends",
+    "harness.visuals.visualizer",
+    "harness.visuals.concat_visualizer",
 ]
 
 

@@ -1,5 +1,6 @@
 """The hooks of ``mmagic.engine.hooks``, same names and signatures, and the record hook."""
 
+from harness.hooks.basic_visualization import BasicVisualizationHook
 from harness.hooks.ema import ExponentialMovingAverageHook
 from harness.hooks.iter_timer import IterTimerHook
 from harness.hooks.pggan_fetch_data import PGGANFetchDataHook
@@ -8,6 +9,7 @@ from harness.hooks.reduce_lr import ReduceLRSchedulerHook
 from harness.hooks.visualization import VisualizationHook
 
 __all__ = [
+    "BasicVisualizationHook",
     "ExponentialMovingAverageHook",
     "IterTimerHook",
     "PGGANFetchDataHook",

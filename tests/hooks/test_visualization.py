@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from harness.errors import SpecError
 from harness.hooks import PGGANFetchDataHook, VisualizationHook
 from harness.images import to_uint8
+from harness.seeding import generator
 from harness.visuals.grids import grid
 
 GAN = {"type": "GAN", "name": "fake_img"}
@@ -95,8 +96,8 @@ def test_v2_entries_of_one_type_show_each_its_own_model(make_runner, pictures):
     model = trained(make_runner, pictures, hook, gan)
     assert counted.batches == {"orig": [4], "shadow_ema": [4]}
     networks = [("shadow", model.shadow_ema), ("raw", model.generator)]
-    for index, (name, network) in enumerate(networks):
-        latents = hook._sampler(model, hook.entries[index], index).latents(0)
+    for entry, (name, network) in zip(hook.entries, networks, strict=True):
+        latents = torch.randn(4, NOISE_SIZE, generator=generator(0, entry.purpose, 0))
         expected = grid(to_uint8(model.draw(network, latents)))
         np.testing.assert_array_equal(pictures[f"{name}_3.png"], expected)
     assert not np.array_equal(pictures["shadow_3.png"], pictures["raw_3.png"])
@@ -120,11 +121,11 @@ def test_v4_without_entries_it_trains(make_runner, pictures):
 
 
 @pytest.mark.parametrize(
-    "alias", ["TranslationTest", "__import__('pathlib').Path('ran').touch()", "NoiseSampler", ""]
+    "alias", ["Translations", "__import__('pathlib').Path('ran').touch()", "NoiseSampler", ""]
 )
 def test_v5_a_type_is_looked_up_and_never_evaluated(alias, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SpecError, match="is not one of GAN, Noise"):
+    with pytest.raises(SpecError, match="is not one of GAN, SinGAN, Translation, "):
         VisualizationHook(1, {"type": alias})
     assert list(tmp_path.iterdir()) == []
 
@@ -133,8 +134,10 @@ def test_v5_a_type_is_looked_up_and_never_evaluated(alias, tmp_path, monkeypatch
     ("entry", "message"),
     [
         ({"name": "fake_img"}, "an entry has no type"),
-        (GAN | {"num_samples": 4}, "vis_kwargs_list.num_samples: is not known; known: .*n_samples"),
-        (GAN | {"vis_mode": "gif"}, "'gif' is not 'image'"),
+        (GAN | {"samples": 4}, "vis_kwargs_list.samples: is not known; known: .*n_samples"),
+        (GAN | {"vis_mode": "film"}, "vis_kwargs_list.vis_mode: 'film' is not 'image' or 'gif'"),
+        ([GAN, GAN | {"n_row": 0}], "vis_kwargs_list.1.n_row: 0 is not above 0"),
+        (GAN | {"n_samples": 2, "num_samples": 2}, "num_samples: is another name of n_samples"),
     ],
 )
 def test_an_entry_that_cannot_be_drawn_is_refused(entry, message):
@@ -245,22 +248,10 @@ def test_a_test_writes_as_many_images_as_asked_for(make_runner, pictures, argume
     assert len(pictures.names()) == count
 
 
-@pytest.mark.parametrize("fixed", [True, False])
-def test_fixed_input_means_the_same_latents_each_time(fixed):
-    gan = tiny_gan()
-    hook = VisualizationHook(1, GAN, fixed_input=fixed, n_samples=3)
-    first, second = (
-        torch.cat([batch["noise"] for batch in hook._sampler(gan, hook.entries[0], 0).inputs(step)])
-        for step in (1, 2)
-    )
-    assert first.shape == (3, NOISE_SIZE)
-    assert torch.equal(first, second) is fixed
-
-
 def test_an_entrys_own_words_stand_above_the_hooks():
     entry = GAN | {"fixed_input": False, "n_samples": 2, "n_row": 1}
     hook = VisualizationHook(1, [entry, GAN], fixed_input=True, n_samples=9, n_row=4)
-    chosen = [(e["fixed_input"], e["n_samples"], e["n_row"]) for e in hook.entries]
+    chosen = [(e.fixed_input, e.n_samples, e.style.n_row) for e in hook.entries]
     assert chosen == [(False, 2, 1), (True, 9, 4)]
 
 
