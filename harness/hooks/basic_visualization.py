@@ -124,7 +124,8 @@ def _draw(runner: Runner, name: str, sample: BaseDataElement, step: int) -> None
 
 
 def _intervals(given: int | Mapping[str, int] | None) -> dict[str, int]:
-    intervals = dict.fromkeys(_MODES, given) if isinstance(given, int) else dict(given or {})
+    given = {} if given is None else given
+    intervals = dict(given) if isinstance(given, Mapping) else dict.fromkeys(_MODES, given)
     for mode, interval in intervals.items():
         if mode not in _MODES:
             raise ValueError(f"BasicVisualizationHook.interval: {mode!r} is not train, val or test")

@@ -45,7 +45,7 @@ def hook_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
     if hub not in wrong_names:
         entries = [{"key": e} if isinstance(e, str) else e for e in as_list(arguments.get(hub))]
         yield from _listed(hub, entries, _hub_problems)
-    if as_list(arguments.get("vis_kwargs_list")) and as_list(arguments.get("sampler_kwargs_list")):
+    if arguments.get("vis_kwargs_list") and arguments.get("sampler_kwargs_list"):
         yield ("sampler_kwargs_list",), "is another name of vis_kwargs_list: give one of them"
 
 

@@ -37,11 +37,11 @@ def images_in(answer: Any) -> Images:
     if not isinstance(answer, Sequence):
         return {}
     samples = [_fields(sample) for sample in answer]
-    names = list(samples[0]) if samples else []
+    names = sorted(samples[0]) if samples else []  # a DataSample's own order is not fixed
     for sample in samples:
         if set(sample) != set(names):
             raise ValueError(
-                f"samples of one answer hold images {names} and {list(sample)}: a picture needs "
+                f"samples of one answer hold images {names} and {sorted(sample)}: a picture needs "
                 "the same of each"
             )
     return {name: [sample[name] for sample in samples] for name in names}

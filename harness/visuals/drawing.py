@@ -28,11 +28,11 @@ def draw(entry: Entry, runner: Runner) -> Images:
     runner's own loops; modes and random streams are put back.
     """
     subject = subject_of(runner)
-    sampler = get_sampler(entry, runner)
     drawn: Images = {}
     half = torch.autocast(subject.device.type, enabled=computes_in_half(runner))
     with evaluating(subject.model), own_streams(subject.stream_seed(entry), subject.device), half:
-        for batch in sampler:
+        # Inside, as a loop that is built only now may draw its sampler's seed.
+        for batch in get_sampler(entry, runner):
             images = images_in(subject.model.val_step(batch))
             if entry.style.draw_gt and isinstance(batch, Mapping):
                 images = real_in(images_in(batch.get("data_samples", ()))) | images
