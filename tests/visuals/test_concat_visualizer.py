@@ -79,9 +79,7 @@ def test_colours_are_swapped_and_clipped_when_asked(drawn):
 
 def test_w5_keys_that_are_not_there_are_named(drawn):
     given = sample(a=torch.zeros(3, 2, 2))
-    with pytest.raises(
-        KeyError, match=r"none of img_keys \['b', 'c'\] is in the sample; .* a, path"
-    ):
+    with pytest.raises(KeyError, match=r"none of img_keys \['b', 'c'\] is .* it has a, path"):
         drawn(given, ["b", "c"])
     with pytest.warns(UserWarning, match=r"img_keys \['b'\] are not in the sample"):
         drawn(given, ["a", "b"])
