@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
+from mmengine.runner import TestLoop as LoopOfTests
 from mmengine.structures import BaseDataElement
 from mmengine.visualization import LocalVisBackend, Visualizer
 from PIL import Image
@@ -130,21 +131,6 @@ def test_v5_a_type_is_looked_up_and_never_evaluated(alias, tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("entry", "message"),
-    [
-        ({"name": "fake_img"}, "an entry has no type"),
-        (GAN | {"samples": 4}, "vis_kwargs_list.samples: is not known; known: .*n_samples"),
-        (GAN | {"vis_mode": "film"}, "vis_kwargs_list.vis_mode: 'film' is not 'image' or 'gif'"),
-        ([GAN, GAN | {"n_row": 0}], "vis_kwargs_list.1.n_row: 0 is not above 0"),
-        (GAN | {"n_samples": 2, "num_samples": 2}, "num_samples: is another name of n_samples"),
-    ],
-)
-def test_an_entry_that_cannot_be_drawn_is_refused(entry, message):
-    with pytest.raises(SpecError, match=message):
-        VisualizationHook(1, entry)
-
-
 def test_v6_it_fires_by_the_runs_iterations_in_short_epochs(make_runner, pictures):
     """Epochs of two iterations, a picture every third: 3 and 6, each in its own file."""
 
@@ -216,13 +202,13 @@ class TestedNumbers(TinyModel):
         ]
 
 
-def after_test(make_runner, pictures, **arguments):
+def after_test(make_runner, pictures, loop=None, **arguments):
     runner = make_runner(
         [VisualizationHook(**arguments)],
         model=TestedNumbers(),
         visualizer=pictures.visualizer,
         test_dataloader=DataLoader(Numbers(), batch_size=4),
-        test_cfg={},
+        test_cfg=loop or {},
         test_evaluator=Evaluator([]),
     )
     runner.test()
@@ -240,19 +226,29 @@ def test_v8_images_of_a_test_are_numbered_without_collisions(make_runner, pictur
     assert len(pictures.names()) == 10
 
 
+class TwoSets(LoopOfTests):
+    """Goes through its data twice; batches count from nought each time, as in a MultiTestLoop."""
+
+    def run(self):
+        self.runner.call_hook("before_test")
+        for _ in range(2):
+            for index, batch in enumerate(self.dataloader):
+                self.run_iter(index, batch)
+        self.runner.call_hook("after_test")
+
+
+def test_v8_images_of_several_loaders_are_numbered_on(make_runner, pictures):
+    after_test(make_runner, pictures, loop={"type": TwoSets})
+    assert pictures.names() == sorted(f"test_fake_img_{n}.png" for n in range(20))
+    assert np.array_equal(pictures["test_fake_img_3.png"], pictures["test_fake_img_13.png"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "count"), [({"max_save_at_test": 5}, 5), ({"save_at_test": False}, 0)]
 )
 def test_a_test_writes_as_many_images_as_asked_for(make_runner, pictures, arguments, count):
     after_test(make_runner, pictures, **arguments)
     assert len(pictures.names()) == count
-
-
-def test_an_entrys_own_words_stand_above_the_hooks():
-    entry = GAN | {"fixed_input": False, "n_samples": 2, "n_row": 1}
-    hook = VisualizationHook(1, [entry, GAN], fixed_input=True, n_samples=9, n_row=4)
-    chosen = [(e.fixed_input, e.n_samples, e.style.n_row) for e in hook.entries]
-    assert chosen == [(False, 2, 1), (True, 9, 4)]
 
 
 class Leaves(Hook):

@@ -286,23 +286,6 @@ def test_v10_showing_leaves_the_backends_as_they_are(drawn):
     assert '"loss": 0.25' in (runner.folder.parent / "scalars.json").read_text()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"interval": "often"}, r"VisualizationHook.interval: 'often' is not a whole number"),
-        ({"interval": True}, "interval: true is not a whole number"),
-        ({"fixed_input": 1}, "fixed_input: 1 is not true or false"),
-        ({"n_samples": "all"}, "n_samples: 'all' is not a whole number or null"),
-        ({"vis_kwargs_list": 3}, "vis_kwargs_list: 3 is not a mapping or a list or null"),
-        ({"wait_time": "long"}, "wait_time: 'long' is not a number"),
-    ],
-)
-def test_arguments_of_another_type_are_refused(arguments, message):
-    with pytest.raises(TypeError, match=message) as error:
-        VisualizationHook(**arguments)
-    assert "\n" not in str(error.value)
-
-
 def test_a_model_without_noise_is_told_what_to_use(drawn):
     with pytest.raises(SpecError, match=r"Translator has no noise_size .* use type Arguments"):
         drawn({"type": "GAN"})
