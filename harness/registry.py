@@ -15,16 +15,19 @@ from mmengine.registry import Registry
 _MODULES = [
     "harness.data.grow_scale",
     "harness.data.singan",
-    "harness.networks.pggan",
-    "harness.gans.growing",
-    "harness.hooks",
-    "harness.gen_metrics",
-    "harness.engine.loops",
-    "harness.engine.optim_constructors",
-    "harness.engine.multi_loops",
-    "harness.engine.multi_evaluator",
     "harness.engine.log_processor",
+    "harness.engine.loops",
+    "harness.engine.multi_evaluator",
+    "harness.engine.multi_loops",
+    "harness.engine.optim_constructors",
     "harness.engine.schedulers",
+    "harness.gans.growing",
+    "harness.gen_metrics",
+    "harness.hooks",
+    "harness.networks.pggan",
+    "harness.visuals.backends",
+    "harness.visuals.concat_visualizer",
+    "harness.visuals.visualizer",
 ]
 
 

@@ -10,7 +10,6 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
-from mmengine.visualization import LocalVisBackend, Visualizer
 from safetensors.torch import save
 from torch import nn
 from torch.utils.data import DataLoader
@@ -41,6 +40,8 @@ from harness.registry import HOOKS
 from harness.seeding import derive_seed
 from harness.spec.schema import PGGAN, Spec
 from harness.spec.vocabulary import RAW
+from harness.visuals.backends import VisBackend
+from harness.visuals.visualizer import Visualizer
 
 _SAMPLES = 16
 
@@ -236,7 +237,7 @@ def runner_of(
         custom_hooks=hooks,
         visualizer=Visualizer(
             name=folder.path.name,
-            vis_backends=[LocalVisBackend(save_dir=str(folder.path), img_save_dir="samples")],
+            vis_backends=[VisBackend(save_dir=str(folder.path), img_save_dir="samples")],
         ),
         default_scope="harness",
         log_level="WARNING",

@@ -1,5 +1,6 @@
 """The hooks of ``mmagic.engine.hooks``, same names and signatures, and what records and proves."""
 
+from harness.hooks.basic_visualization import BasicVisualizationHook
 from harness.hooks.certificate import EMACertificateHook
 from harness.hooks.ema import ExponentialMovingAverageHook
 from harness.hooks.iter_timer import IterTimerHook
@@ -10,6 +11,7 @@ from harness.hooks.reduce_lr import ReduceLRSchedulerHook
 from harness.hooks.visualization import VisualizationHook
 
 __all__ = [
+    "BasicVisualizationHook",
     "EMACertificateHook",
     "ExponentialMovingAverageHook",
     "IterTimerHook",

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from harness.spec import wording
 from harness.spec.schema import Ema, ReduceLR, Spec
+from harness.spec.vis_checks import hook_problems
 from harness.spec.vocabulary import (
     EXTRACTED_METRICS,
     HOOKS,
@@ -190,3 +191,4 @@ def _hooks(spec: Spec) -> Iterator[Problem]:
             for name in sorted(set(hook) - HOOKS[kind] - {"type"}):
                 known = ", ".join(sorted(HOOKS[kind]))
                 yield (*at, name), f"is not an argument of {kind}; known: {known}"
+            yield from (((*at, *path), text) for path, text in hook_problems(hook))

@@ -5,6 +5,8 @@ Nothing here imports torch: the names are checked before anything heavy is loade
 
 import math
 
+from harness.spec.vis_kwargs import HOOK_KINDS
+
 METRICS = {
     "fid": "Fréchet distance of features (arXiv 1706.08500)",
     "is": "inception score (arXiv 1606.03498)",
@@ -19,23 +21,7 @@ NATIVE_RESOLUTION = {"digits": 8, "cifar10": 32}
 RAW = "raw"
 """The arm that is the trained generator itself, beside its EMA shadows."""
 
-HOOKS: dict[str, frozenset[str]] = {
-    "VisualizationHook": frozenset(
-        {
-            "interval",
-            "vis_kwargs_list",
-            "fixed_input",
-            "n_samples",
-            "n_row",
-            "message_hub_vis_kwargs",
-            "save_at_test",
-            "max_save_at_test",
-            "test_vis_keys",
-            "show",
-            "wait_time",
-        }
-    ),
-}
+HOOKS: dict[str, frozenset[str]] = {"VisualizationHook": frozenset(HOOK_KINDS)}
 """Hooks that a spec's ``hooks`` may list, with their arguments."""
 
 HOOKS_ELSEWHERE = {
@@ -43,6 +29,8 @@ HOOKS_ELSEWHERE = {
     "ReduceLRSchedulerHook": "a ReduceLR rule changes training: name it under factors.reduce_lr",
     "IterTimerHook": "it is in every run",
     "PGGANFetchDataHook": "it is in every progressive run",
+    "BasicVisualizationHook": "it draws what a validation answers, which here are numbers: "
+    "use VisualizationHook",
 }
 """Hooks of every run, or that have a heading of their own."""
 

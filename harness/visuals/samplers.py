@@ -1,78 +1,116 @@
-"""Samplers: what a visualization is drawn from, by the names that MMagic's configs use."""
+"""Samplers: what a visualization is drawn from, by the names that MMagic's configs use.
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+A sampler yields data for a model's ``val_step``, batch by batch, and the same again when it is gone
+through again. Nothing is kept between visualizations: what a sampler yields is a function of the
+seed, the entry and, unless the input is fixed, the iteration.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol, runtime_checkable
 
 import torch
+from mmengine.runner import Runner
 from torch import Tensor
 
 from harness.errors import SpecError
-from harness.seeding import generator
+from harness.visuals.data_samplers import DataSampler, TestDataSampler, ValDataSampler
+from harness.visuals.entries import Entry, entry_of
+from harness.visuals.subject import subject_of
+
+_BATCH = 64
 
 
 class Sampler(Protocol):
-    """Yields inputs for a model's ``val_step``, one a batch."""
+    """Yields data for a model's ``val_step``, one batch each."""
 
-    def inputs(self, step: int) -> Iterator[dict[str, Any]]:
-        """Yield the inputs of one visualization after ``step`` iterations."""
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the batches of one visualization."""
+
+
+@runtime_checkable
+class DrawsFromNoise(Protocol):
+    """A model that makes images of latents."""
+
+    noise_size: int
 
 
 class NoiseSampler:
     """Normally distributed latents from a stream of their own.
 
     Args:
-        noise_size: Z.
-        n_samples: images altogether.
-        fixed_input: the same latents each time, or new ones.
-        batch_size: images in a batch.
-        sample_model: which of the model's networks to draw from, joined by '/'.
-        seed: of the stream; the name of the visualization keeps streams apart.
-        device: where the latents are put.
-    """
-
-    def __init__(
-        self,
-        noise_size: int,
-        n_samples: int,
-        fixed_input: bool,
-        batch_size: int,
-        sample_model: str,
-        seed: int,
-        name: str,
-        device: torch.device,
-    ) -> None:
-        self.shape = (n_samples, noise_size)
-        self.fixed_input = fixed_input
-        self.batch_size = batch_size
-        self.sample_model = sample_model
-        self.seed = seed
-        self.purpose = f"visualization {name}"
-        self.device = device
-
-    def inputs(self, step: int) -> Iterator[dict[str, Any]]:
-        """Yield latents NZ, batch by batch."""
-        for noise in self.latents(0 if self.fixed_input else step).split(self.batch_size):
-            yield {
-                "noise": noise.to(self.device),
-                "num_batches": len(noise),
-                "sample_model": self.sample_model,
-            }
-
-    def latents(self, step: int) -> Tensor:
-        """Return all latents of a visualization, on the CPU so that every device shows the same."""
-        return torch.randn(self.shape, generator=generator(self.seed, self.purpose, step))
-
-
-ALIASES: dict[str, str] = {"GAN": "Noise", "Noise": "Noise"}
-"""A model family's name, as configs write it, and the sampler that it stands for."""
-
-
-def sampler_name(alias: str) -> str:
-    """Return the sampler of an alias.
+        entry: how many, and of which networks.
+        runner: of a model with a ``noise_size``.
 
     Raises:
-        SpecError: if there is none; names those that there are.
+        SpecError: if the model draws from no noise.
     """
-    if alias not in ALIASES:
-        raise SpecError([f"vis_kwargs_list.type: {alias!r} is not one of {', '.join(ALIASES)}"])
-    return ALIASES[alias]
+
+    def __init__(self, entry: Entry, runner: Runner) -> None:
+        self.entry = entry
+        self.subject = subject_of(runner)
+        if not isinstance(self.subject.model, DrawsFromNoise):
+            name = type(self.subject.model).__name__
+            raise SpecError(
+                [
+                    f"vis_kwargs_list.type: {name} has no noise_size to draw latents of: use type "
+                    "Arguments, or Translation for a model of images"
+                ]
+            )
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield ``inputs`` with ``noise`` NZ and ``num_batches`` N, batch by batch."""
+        entry = self.entry
+        models = {} if entry.sample_model is None else {"sample_model": entry.sample_model}
+        for noise in self.latents().split(entry.num_batches or _BATCH):
+            on_device = noise.to(self.subject.device)
+            inputs = {"noise": on_device, "num_batches": len(noise), **models}
+            yield {"inputs": {**inputs, **entry.forward_kwargs}}
+
+    def latents(self) -> Tensor:
+        """Return all latents of the visualization, NZ, on the CPU."""
+        shape = (self.entry.n_samples, int(self.subject.model.noise_size))
+        return torch.randn(shape, generator=self.subject.stream(self.entry))
+
+
+class ArgumentsSampler:
+    """The arguments that an entry gives, for models that draw everything themselves.
+
+    Args:
+        entry: how many samples, and the arguments as ``forward_kwargs``.
+        runner: not needed.
+    """
+
+    def __init__(self, entry: Entry, runner: Runner) -> None:
+        self.entry = entry
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield ``inputs`` with the arguments and ``num_batches``, until there are enough."""
+        entry = self.entry
+        models = {} if entry.sample_model is None else {"sample_model": entry.sample_model}
+        size = entry.num_batches or _BATCH
+        for start in range(0, entry.n_samples, size):
+            count = min(size, entry.n_samples - start)
+            yield {"inputs": {**models, **entry.forward_kwargs, "num_batches": count}}
+
+
+SAMPLERS: Mapping[str, Callable[[Entry, Runner], Sampler]] = MappingProxyType(
+    {
+        "Noise": NoiseSampler,
+        "Arguments": ArgumentsSampler,
+        "Data": DataSampler,
+        "ValData": ValDataSampler,
+        "TestData": TestDataSampler,
+    }
+)
+"""Every sampler by its type; a type is looked up here and nowhere else."""
+
+
+def get_sampler(sample_kwargs: Mapping[str, Any] | Entry, runner: Runner) -> Sampler:
+    """Return the sampler of an entry: a whole one, or the words of one.
+
+    Raises:
+        SpecError: if there is no such sampler, or the runner has not what it draws from.
+    """
+    entry = sample_kwargs if isinstance(sample_kwargs, Entry) else entry_of(sample_kwargs)
+    return SAMPLERS[entry.type](entry, runner)
