@@ -21,6 +21,7 @@ from harness.data.order import ShownImages
 from harness.data.prepare import Prepared, prepare
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.loops import EvaluationLoop, ImagesTrainLoop
+from harness.engine.posthoc import RebuiltArms, snapshot_hooks, with_rebuilt
 from harness.engine.runner import QuietRunner
 from harness.engine.schedulers import ReduceLR
 from harness.gans.growing import ProgressiveGrowingGAN
@@ -56,7 +57,7 @@ def train(run: Run, folder: RunFolder, device: torch.device, cache_dir: Path) ->
     spec = run.spec
     real, evaluator = prepared(spec, run.seed, device, cache_dir)
     folder.append(Row(name, "real", v, 0.0, 0, 0.0) for name, v in evaluator.real_values().items())
-    runner = runner_of(run, real, evaluator, folder, device)
+    runner = runner_of(run, real, with_rebuilt(evaluator, spec, folder.path), folder, device)
     model = runner.train()
     _keep_samples(folder, real, evaluator.samples(model, _SAMPLES))
     write_atomically(
@@ -172,7 +173,11 @@ def train_loader(
 
 
 def runner_of(
-    run: Run, real: Prepared, evaluator: ArmsEvaluator, folder: RunFolder, device: torch.device
+    run: Run,
+    real: Prepared,
+    evaluator: ArmsEvaluator | RebuiltArms,
+    folder: RunFolder,
+    device: torch.device,
 ) -> Runner:
     """Return mmengine's runner of a run, ready to train."""
     spec = run.spec
@@ -185,7 +190,8 @@ def runner_of(
         schedulers = {name: [ReduceLR(wrapper, **settings)] for name, wrapper in wrappers.items()}
     watch = None if rule is None else ReduceLRSchedulerHook(rule.val_metric, interval=rule.interval)
     record = RecordHook(folder, round(spec.train.log_every_kimg * 1000))
-    hooks = [*shadow_hooks(spec), PGGANFetchDataHook(), *map(HOOKS.build, spec.hooks), record]
+    shadows = [*shadow_hooks(spec), *snapshot_hooks(spec, folder.path)]
+    hooks = [*shadows, PGGANFetchDataHook(), *map(HOOKS.build, spec.hooks), record]
     return QuietRunner(
         model=model,
         work_dir=str(folder.path / "mmengine"),
