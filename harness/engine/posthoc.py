@@ -83,6 +83,7 @@ class RebuiltArms:
         return values
 
 
+@torch.no_grad()
 def relative_difference(ours: nn.Module, theirs: nn.Module) -> float:
     """Return ||ours - theirs|| / ||theirs|| over all parameters of two like networks."""
     pairs = list(zip(ours.parameters(), theirs.parameters(), strict=True))

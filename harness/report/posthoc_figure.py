@@ -32,7 +32,7 @@ def posthoc(results: Results) -> bytes | None:
     for axes, level in zip(panels, levels, strict=True):
         shown += _panel(axes, results, level, found[level])
         if len(results.plan.levels) > 1:
-            axes.set_title(level, fontsize=9.5, pad=12)
+            axes.set_title(level, fontsize=9.5)
     scale_y(panels[0], [v for s in shown for v in (s.low, s.high)])
     panels[0].set_ylabel(title(metric))
     legend(drawing, [RAW, _REBUILT, _LIVE])
@@ -101,7 +101,8 @@ def _length_axes(axes: Axes, kimg: float) -> None:
     above.set_xlim(*(kimg * width for width in axes.get_xlim()))
     plain_log(above, "x")
     above.grid(visible=False)
-    above.set_xlabel("the same in kimg")
+    above.spines[["top", "right"]].set_visible(False)
+    above.set_xlabel("the same in kimg", fontsize=9.5)
 
 
 def _last(results: Results, level: str, arm: str, metric: str) -> Spread | None:

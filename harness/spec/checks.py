@@ -140,11 +140,16 @@ def _posthoc(spec: Spec) -> Iterator[Problem]:
         return
     narrow, wide = sorted(posthoc.sigma_rel)
     low, high = _REBUILT[0] * narrow, _REBUILT[1] * wide
+    outside = [
+        (index, width)
+        for index, width in enumerate(posthoc.rebuild)
+        if not low * (1 - 1e-9) <= width <= high * (1 + 1e-9)
+    ]
     if wide < _APART * narrow:
         given = f"{list(posthoc.sigma_rel)} has to be two widths"
         yield (*at, "sigma_rel"), f"{given}, one at least {_APART:g} times the other"
-    for index, width in enumerate(posthoc.rebuild):
-        if not low * (1 - 1e-9) <= width <= high * (1 + 1e-9):
+    else:
+        for index, width in outside:
             allowed = f"half the narrower sigma_rel to 2.5 times the wider, {low:g} to {high:g}"
             yield (*at, "rebuild", index), f"{width:g} is not in {allowed}"
     if len(rebuilt_arms(spec)) < len(posthoc.rebuild):
