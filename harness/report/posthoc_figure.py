@@ -102,6 +102,7 @@ def _length_axes(axes: Axes, kimg: float) -> None:
     plain_log(above, "x")
     above.grid(visible=False)
     above.spines[["top", "right"]].set_visible(False)
+    above.tick_params(labelsize=9.5)
     above.set_xlabel("the same in kimg", fontsize=9.5)
 
 
