@@ -9,7 +9,11 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "contracts", "tests"]
 
 PINNED = ("-c", "constraints.txt")
-RESULTS = ("results/pggan-ema/quick", "results/pggan-reduce-lr/quick")
+RESULTS = (
+    "results/pggan-ema/quick",
+    "results/pggan-posthoc/quick",
+    "results/pggan-reduce-lr/quick",
+)
 
 
 def _install(session: nox.Session, *extras: str) -> None:
@@ -66,6 +70,13 @@ def reproduce_reduce_lr(session: nox.Session) -> None:
     """Answer experiments/pggan-reduce-lr.yaml: train, measure, report."""
     _install(session)
     session.run("harness", "run", "experiments/pggan-reduce-lr.yaml", *session.posargs)
+
+
+@nox.session(name="reproduce-posthoc")
+def reproduce_posthoc(session: nox.Session) -> None:
+    """Answer experiments/pggan-posthoc.yaml: one run a seed, FID over the EMA's length."""
+    _install(session)
+    session.run("harness", "run", "experiments/pggan-posthoc.yaml", *session.posargs)
 
 
 @nox.session(name="check-results")

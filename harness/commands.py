@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.errors import OutputError, RecordsError, ResultsDiffer, SpecError
 from harness.plan.arms import Arm
 from harness.plan.expand import ONLY_LEVEL, Plan, expand
-from harness.plan.price import Price, best_jobs, price
+from harness.plan.price import Price, best_jobs, price, snapshots, snapshots_gib
 from harness.records.store import dump_yaml, read_json, write_atomically
 from harness.records.types import Outcome, Status
 from harness.spec.load import load
@@ -78,6 +78,7 @@ class Job:
             f"every {spec.evaluate.every_kimg:g} kimg",
             f"  predicted  {_duration(self.price.minutes)} (from {self.price.source}), "
             f"{_size(self.price.disk_gib)} on disk in {self.runs_dir}",
+            *_posthoc_line(spec),
             f"  report     {self.results_dir}",
             "",
             f"  {len(plan.arms)} arms in every run; an average's half-life is at the final scale:",
@@ -220,6 +221,17 @@ def _suffix(overrides: Sequence[str]) -> str:
 
 def _levels(plan: Plan) -> str:
     return "" if plan.levels == (ONLY_LEVEL,) else f"{len(plan.levels)} levels x "
+
+
+def _posthoc_line(spec: Spec) -> list[str]:
+    posthoc = spec.observers.posthoc
+    if posthoc is None:
+        return []
+    widths = " and ".join(f"{width:g}" for width in posthoc.sigma_rel)
+    return [
+        f"  post-hoc   {len(posthoc.rebuild)} averages rebuilt from sigma_rel {widths}: "
+        f"{snapshots(spec)} snapshots of each, {_size(snapshots_gib(spec))} a run"
+    ]
 
 
 def _arm_lines(arms: Sequence[Arm]) -> list[str]:

@@ -111,7 +111,7 @@ class Average:
 
     def __init__(self, source: nn.Module, shadow: nn.Module) -> None:
         trained = {name for name, value in source.named_parameters() if value.requires_grad}
-        new, old = _entries(source), _entries(shadow)
+        new, old = entries(source), entries(shadow)
         if new.keys() != old.keys():
             odd = sorted(new.keys() ^ old.keys())
             raise ValueError(f"network and shadow differ in {', '.join(odd[:5])}")
@@ -150,8 +150,8 @@ class Average:
             old.copy_(function(new, old, trainable) if old.is_floating_point() else new)
 
 
-def _entries(network: nn.Module) -> dict[str, Tensor]:
-    # Non-persistent buffers too: they are part of what the network computes.
+def entries(network: nn.Module) -> dict[str, Tensor]:
+    """Return parameters and buffers by name; non-persistent ones too, which it computes with."""
     return dict(network.named_parameters()) | dict(network.named_buffers())
 
 

@@ -21,6 +21,7 @@ from harness.data.prepare import Prepared, prepare
 from harness.ema.closed_form import Setting
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.loops import EvaluationLoop, ImagesTrainLoop
+from harness.engine.posthoc import RebuiltArms, snapshot_hooks, with_rebuilt
 from harness.engine.runner import QuietRunner
 from harness.engine.schedulers import ReduceLR
 from harness.gans.growing import ProgressiveGrowingGAN
@@ -59,7 +60,7 @@ def train(run: Run, folder: RunFolder, device: torch.device, cache_dir: Path) ->
     spec = run.spec
     real, evaluator = prepared(spec, run.seed, device, cache_dir)
     folder.append(Row(name, "real", v, 0.0, 0, 0.0) for name, v in evaluator.real_values().items())
-    runner = runner_of(run, real, evaluator, folder, device)
+    runner = runner_of(run, real, with_rebuilt(evaluator, spec, folder.path), folder, device)
     model = runner.train()
     _keep_samples(folder, real, evaluator.samples(model, _SAMPLES))
     write_atomically(
@@ -186,7 +187,11 @@ def train_loader(
 
 
 def runner_of(
-    run: Run, real: Prepared, evaluator: ArmsEvaluator, folder: RunFolder, device: torch.device
+    run: Run,
+    real: Prepared,
+    evaluator: ArmsEvaluator | RebuiltArms,
+    folder: RunFolder,
+    device: torch.device,
 ) -> Runner:
     """Return mmengine's runner of a run, ready to train."""
     spec = run.spec
@@ -204,13 +209,9 @@ def runner_of(
         round(spec.train.log_every_kimg * 1000),
         {f"{_attribute(name)}_ema": name for name in spec.observers.ema},
     )
-    hooks = [
-        *shadow_hooks(spec),
-        PGGANFetchDataHook(),
-        *map(HOOKS.build, spec.hooks),
-        certificate,
-        record,
-    ]
+    shadows = [*shadow_hooks(spec), *snapshot_hooks(spec, folder.path)]
+    others = [PGGANFetchDataHook(), *map(HOOKS.build, spec.hooks)]
+    hooks = [*shadows, *others, certificate, record]
     return QuietRunner(
         model=model,
         work_dir=str(folder.path / "mmengine"),

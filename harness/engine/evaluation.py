@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.data.prepare import Prepared
 from harness.errors import Diverged
@@ -81,24 +81,36 @@ class ArmsEvaluator:
         Raises:
             Diverged: if an image is not finite.
         """
-        latents = self.latents(model, "evaluation latents", self.settings.fake_images)
         networks = model.networks()
         values: dict[str, float] = {}
-        for arm, network in self.arms.items():
-            evaluation = Evaluation(
-                self.settings.metrics,
-                reference=self.reference,
-                extractor=self.extractor,
-                kid_subsets=self.settings.kid_subsets,
-                kid_subset_size=self.settings.kid_subset_size,
-            )
-            for batch in latents.split(self.settings.batch_size):
-                images = model.draw(networks[network], batch)
-                if not bool(images.isfinite().all()):
-                    raise Diverged(iteration)
-                evaluation.update(upscale_to(to_uint8(images), self.scale))
-            values |= {f"{name}/{arm}": value for name, value in evaluation.compute().items()}
+        for arm, name in self.arms.items():
+            measured = self.measure(model, networks[name], iteration)
+            values |= {f"{quantity}/{arm}": value for quantity, value in measured.items()}
         return values
+
+    @torch.no_grad()
+    def measure(
+        self, model: ProgressiveGrowingGAN, network: nn.Module, iteration: int
+    ) -> dict[str, float]:
+        """Return every metric of one network, on the latents that all arms have in common.
+
+        Raises:
+            Diverged: if an image is not finite.
+        """
+        latents = self.latents(model, "evaluation latents", self.settings.fake_images)
+        evaluation = Evaluation(
+            self.settings.metrics,
+            reference=self.reference,
+            extractor=self.extractor,
+            kid_subsets=self.settings.kid_subsets,
+            kid_subset_size=self.settings.kid_subset_size,
+        )
+        for batch in latents.split(self.settings.batch_size):
+            images = model.draw(network, batch)
+            if not bool(images.isfinite().all()):
+                raise Diverged(iteration)
+            evaluation.update(upscale_to(to_uint8(images), self.scale))
+        return evaluation.compute()
 
     def latents(self, model: ProgressiveGrowingGAN, purpose: str, count: int) -> Tensor:
         """Return latents NZ, the same on every device."""

@@ -6,6 +6,7 @@ from harness.hooks.ema import ExponentialMovingAverageHook
 from harness.hooks.iter_timer import IterTimerHook
 from harness.hooks.pggan_fetch_data import PGGANFetchDataHook
 from harness.hooks.pickle_data import PickleDataHook
+from harness.hooks.posthoc import PosthocEMAHook
 from harness.hooks.record import RecordHook
 from harness.hooks.reduce_lr import ReduceLRSchedulerHook
 from harness.hooks.visualization import VisualizationHook
@@ -17,6 +18,7 @@ __all__ = [
     "IterTimerHook",
     "PGGANFetchDataHook",
     "PickleDataHook",
+    "PosthocEMAHook",
     "RecordHook",
     "ReduceLRSchedulerHook",
     "VisualizationHook",

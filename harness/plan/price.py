@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from harness.plan.expand import Plan
-from harness.spec.schema import PGGAN, Spec
+from harness.spec.schema import PGGAN, Spec, rebuilt_arms
 
 _GENERATOR_PASSES = 4.0
 """Generator passes' worth of work in a step: one to feed the critic; forward and backward."""
@@ -140,8 +140,8 @@ def _train_sec(spec: Spec, rates: Rates, images_shown: int) -> float:
 
 def _run_sec(spec: Spec, rates: Rates) -> float:
     evaluations = spec.train.kimg / spec.evaluate.every_kimg
-    arms = 1 + len(spec.observers.ema)
-    drawn = evaluations * arms * spec.evaluate.fake_images
+    arms = evaluations * (1 + len(spec.observers.ema)) + len(rebuilt_arms(spec))
+    drawn = arms * spec.evaluate.fake_images
     training = _train_sec(spec, rates, spec.total_images)
     return rates.start_sec + training + drawn / rates.extract_images_per_sec
 
@@ -155,14 +155,33 @@ def _makespan(seconds: Sequence[float], jobs: int) -> float:
     return max(free)
 
 
+def snapshots(spec: Spec) -> int:
+    """Return how many snapshots of each average a post-hoc EMA leaves behind in a run."""
+    posthoc = spec.observers.posthoc
+    if posthoc is None:
+        return 0
+    iterations = spec.growth.iterations(spec.total_images)
+    return min(iterations, -(-spec.total_images // posthoc.every_images))
+
+
+def snapshots_gib(spec: Spec) -> float:
+    """Return the size of a run's snapshots, of both averages."""
+    return 2 * snapshots(spec) * _parameters(spec.model)[0] * _GIB_PER_PARAMETER
+
+
 def _disk_gib(spec: Spec) -> float:
-    model = spec.model
+    generator, critic = _parameters(spec.model)
+    shadows = len(spec.observers.ema) + (2 if spec.observers.posthoc else 0)
+    return ((1 + shadows) * generator + critic) * _GIB_PER_PARAMETER + snapshots_gib(spec)
+
+
+def _parameters(model: PGGAN) -> tuple[int, int]:
+    """Return how many weights the generator and the critic have, but for the small layers."""
     widths = [_width(model, level) for level in range(model.out_scale.bit_length() - 2)]
     pairs = pairwise(widths)
     blocks = 9 * widths[0] ** 2 + sum(9 * new * (new + old) for old, new in pairs)
     generator = blocks + 16 * widths[0] * model.noise_size
-    critic = blocks + 16 * widths[0] ** 2
-    return ((1 + len(spec.observers.ema)) * generator + critic) * _GIB_PER_PARAMETER
+    return generator, blocks + 16 * widths[0] ** 2
 
 
 def _measured_run_sec(results: Path) -> float | None:

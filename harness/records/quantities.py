@@ -30,6 +30,8 @@ QUANTITIES = {
     "swd": Quantity("1e-3", 0.0, _INF, "lower", "SWD"),
     "ms_ssim": Quantity("", 0.0, 1.0, "neither", "MS-SSIM"),
     "ema_error": Quantity("", 0.0, _INF, "lower", "EMA error"),
+    "posthoc_error": Quantity("", 0.0, _INF, "lower", "relative error of the rebuilt average"),
+    "posthoc_misfit": Quantity("", 0.0, _INF, "lower", "relative misfit of the rebuilt profile"),
     "loss/d": Quantity("", -_INF, _INF, "neither", "critic loss"),
     "loss/g": Quantity("", -_INF, _INF, "neither", "generator loss"),
     "loss/penalty": Quantity("", 0.0, _INF, "neither", "gradient penalty"),

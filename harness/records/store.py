@@ -7,6 +7,7 @@
     rows.jsonl      a header line {"format": 1}, then one measured number a line, only appended
     outcome.json    finished | diverged | failed | interrupted, with the reason
     samples/        pictures          weights.safetensors   the trained networks and shadows
+    posthoc/        snapshots of averages, where the spec asks for them
     log.txt         what was printed
 """
 

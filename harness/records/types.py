@@ -23,8 +23,9 @@ class Row:
 
     Args:
         quantity: a name of ``quantities.QUANTITIES``, with its protocol in brackets.
-        arm: what was measured: ``raw``, an EMA shadow's name, ``real`` (the real images
-            themselves, the metric's best possible value), or ``run``.
+        arm: what was measured: ``raw``, an EMA shadow's name, ``posthoc-WIDTH`` (an average
+            rebuilt after training), ``real`` (the real images themselves, the metric's best
+            possible value), or ``run``.
         kimg: thousands of real images shown in training so far.
         iteration: training iterations so far.
         sec: seconds since the run began.

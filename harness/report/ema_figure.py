@@ -27,11 +27,11 @@ _Point = tuple[int, Arm, Spread]
 
 
 def ema(results: Results) -> bytes | None:
-    """Draw every shadow's last value, raw's range and the floor; None without shadows."""
+    """Draw every shadow's last value, raw's range and the floor; None without a half-life."""
     metric = main_metric(results) or ""
     points = {level: _points(results, level, metric) for level in results.plan.levels}
     levels = [level for level in points if points[level]]
-    if not levels:
+    if not any(arm.half_life_kimg for level in levels for _, arm, _ in points[level]):
         return None
     values = [v for level in levels for v in _values(results, level, metric, points[level])]
     far = _far_floor(results, metric, values)

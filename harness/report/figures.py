@@ -19,6 +19,7 @@ from harness.report.canvas import (
 )
 from harness.report.ema_figure import FLOOR, ema, floor
 from harness.report.frames import Cell, Results
+from harness.report.posthoc_figure import posthoc
 from harness.report.rate_figure import reduce_lr
 from harness.report.statistics import Spread, spread
 from harness.report.tables import summary
@@ -57,6 +58,7 @@ def curves(results: Results) -> bytes | None:
 DRAWINGS: Mapping[str, Callable[[Results], bytes | None]] = {
     "curves.png": curves,
     "ema.png": ema,
+    "posthoc.png": posthoc,
     "reduce_lr.png": reduce_lr,
 }
 """Figures by file name; one that has nothing to show gives None."""

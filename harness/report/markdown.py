@@ -8,6 +8,7 @@ from harness.report import provenance
 from harness.report.answer import answer, main_metric, title
 from harness.report.frames import Results
 from harness.report.leaderboard import main_table, other_metrics, within_levels
+from harness.report.posthoc import rebuilt_answers, rebuilt_table
 from harness.report.wording import code, number, table
 from harness.spec.vocabulary import RAW
 
@@ -15,6 +16,8 @@ PICTURES = {
     "curves.png": "{metric} over training: median and range over the seeds",
     "reduce_lr.png": "Watched metric, its best value and the learning rate, one seed a level",
     "ema.png": "{metric} over the EMA's half-life: median and range over the seeds",
+    "posthoc.png": "{metric} over the EMA's relative width, each width rebuilt from snapshots of "
+    "one run a seed: median and range over the seeds",
     "samples.png": "Real images, then the same latents for raw and every shadow, one run",
 }
 """Pictures of a results folder with their captions, in the report's order."""
@@ -32,11 +35,12 @@ def report(results: Results, pictures: Iterable[str]) -> str:
     parts = [
         f"# {plan.experiment}, {plan.tier}",
         f"**Question.** {plan.spec.question}",
-        f"**Answer.** {answer(results)}",
+        f"**Answer.** {' '.join([answer(results), *rebuilt_answers(results)])}",
         main_table(results),
         _reading(results),
         *(_picture(results, name) for name in PICTURES if name in shown),
         *_section("Every arm within its level", within_levels(results)),
+        *_section("EMA lengths rebuilt after training", rebuilt_table(results)),
         *_section("Other metrics", other_metrics(results)),
         *_section("Arms", _arms(results)),
         *_section("Protocol", provenance.protocol(results)),

@@ -106,7 +106,7 @@ def _of_metric(results: Results, metric: str) -> list[SummaryLine]:
         for name, arm in [(REAL, None), *((arm.name, arm) for arm in results.arms(level))]
         if Cell(level, name, metric) in results.curves
     ]
-    to_raw = judged([_to_raw(results, cell) for cell, _ in cells])
+    to_raw = judged([difference_to_raw(results, cell) for cell, _ in cells])
     to_first = judged([_to_first(results, cell) for cell, _ in cells])
     return [
         SummaryLine(
@@ -127,7 +127,8 @@ def ema_error(results: Results, level: str, arm: str) -> float | None:
     return max(results.last(Cell(level, arm, EMA_ERROR)).values(), default=None)
 
 
-def _to_raw(results: Results, cell: Cell) -> Difference | None:
+def difference_to_raw(results: Results, cell: Cell) -> Difference | None:
+    """Return the paired difference to raw at the end of training; None where there is none."""
     if cell.arm in {RAW, REAL}:
         return None
     ours, raw = results.last(cell), results.last(cell._replace(arm=RAW))

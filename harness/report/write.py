@@ -4,7 +4,7 @@
 
     spec.yaml  machine.json  runs.csv  outcomes.csv     the evidence
     summary.csv  timing.csv  report.md                  rebuilt from it, to the byte
-    curves.png  ema.png  reduce_lr.png  samples.png     where there is something to show
+    curves.png  ema.png  posthoc.png  reduce_lr.png  samples.png    where there is one to show
 """
 
 from collections.abc import Iterable, Mapping

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.spec import wording
-from harness.spec.schema import Ema, ReduceLR, Spec
+from harness.spec.schema import Ema, ReduceLR, Spec, rebuilt_arms
 from harness.spec.vis_checks import hook_problems
 from harness.spec.vocabulary import (
     EXTRACTED_METRICS,
@@ -24,11 +24,17 @@ from harness.spec.yaml_text import dotted
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,39}")
 _NAMES = "up to 40 letters, digits, '_', '-' and '.', first a letter or digit"
 _RESERVED = frozenset({RAW, "real", "run"})
+_APART = 1.2
+"""Nearer tracks of a post-hoc EMA say too much the same."""
+_REBUILT = (0.5, 2.5)
+"""How far beyond its tracks an average is rebuilt well, as shares of the outer ones."""
+_SNAPSHOTS = 8
+"""Fewer snapshots leave gaps that wide averages fall into."""
 
 
 def problems(spec: Spec) -> list[Problem]:
     """Return every problem of a spec whose single fields are all right."""
-    checks = (_model, _data, _train, _evaluate, _seeds, _shadows, _hooks)
+    checks = (_model, _data, _train, _evaluate, _seeds, _shadows, _posthoc, _hooks)
     found = [problem for check in checks for problem in check(spec)]
     # A level is checked as a spec of its own; what is wrong without it was said already.
     said = {f"{dotted(path)}: {text}" for path, text in found}
@@ -127,6 +133,34 @@ def _interpolation(ema: Ema) -> Iterator[Problem]:
     needed = {"ramp": "half_life_kimg", "power": "sigma_rel"}.get(ema.interp_mode)
     if needed is not None and needed not in given:
         yield ("interp_cfg", needed), f"is missing: interp_mode {ema.interp_mode!r} needs it"
+
+
+def _posthoc(spec: Spec) -> Iterator[Problem]:
+    posthoc, at = spec.observers.posthoc, ("observers", "posthoc")
+    if posthoc is None:
+        return
+    narrow, wide = sorted(posthoc.sigma_rel)
+    low, high = _REBUILT[0] * narrow, _REBUILT[1] * wide
+    outside = [
+        (index, width)
+        for index, width in enumerate(posthoc.rebuild)
+        if not low * (1 - 1e-9) <= width <= high * (1 + 1e-9)
+    ]
+    if wide < _APART * narrow:
+        given = f"{list(posthoc.sigma_rel)} has to be two widths"
+        yield (*at, "sigma_rel"), f"{given}, one at least {_APART:g} times the other"
+    else:
+        for index, width in outside:
+            allowed = f"half the narrower sigma_rel to 2.5 times the wider, {low:g} to {high:g}"
+            yield (*at, "rebuild", index), f"{width:g} is not in {allowed}"
+    if len(rebuilt_arms(spec)) < len(posthoc.rebuild):
+        yield (*at, "rebuild"), f"{list(posthoc.rebuild)} names a width twice"
+    most = spec.train.kimg / _SNAPSHOTS
+    if posthoc.every_kimg > most:
+        text = f"{posthoc.every_kimg:g} leaves too few snapshots: at most {most:g}"
+        yield (*at, "every_kimg"), f"{text}, an eighth of train.kimg"
+    for name in sorted(spec.observers.ema.keys() & rebuilt_arms(spec).keys()):
+        yield ("observers", "ema", name), "is the name of an average in observers.posthoc.rebuild"
 
 
 def _factors(spec: Spec) -> Iterator[Problem]:

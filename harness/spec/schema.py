@@ -204,10 +204,32 @@ class ReduceLR(Section):
     """Evaluations between two looks, which take the metric's mean over them."""
 
 
+class Posthoc(Section):
+    """Averages rebuilt after training from snapshots of two (arXiv 2312.02696, section 3.2)."""
+
+    sigma_rel: tuple[RelativeWidth, RelativeWidth] = (0.05, 0.10)
+    """Relative widths of the two averages that are kept during training."""
+    every_kimg: Kimg
+    """Thousands of images between two snapshots of them."""
+    rebuild: Annotated[tuple[RelativeWidth, ...], Field(min_length=1)]
+    """Relative widths of the averages that are rebuilt and measured at the end."""
+
+    @property
+    def every_images(self) -> int:
+        """Images between two snapshots."""
+        return round(self.every_kimg * 1000)
+
+
 class Observers(Section):
     """What rides along without changing training."""
 
     ema: dict[str, Ema] = {}
+    posthoc: Posthoc | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A run without it is the run that it was before there was this observer.
+        return {name: value for name, value in handler(self).items() if value is not None}
 
 
 class Spec(Section):
@@ -236,3 +258,24 @@ class Spec(Section):
     def total_images(self) -> int:
         """Real images shown in a run, before rounding up to whole batches."""
         return round(self.train.kimg * 1000)
+
+
+def rebuilt_arms(spec: Spec) -> dict[str, float]:
+    """Return the relative width of each average rebuilt after training, by its arm's name."""
+    posthoc = spec.observers.posthoc
+    return {} if posthoc is None else {f"posthoc-{width:g}": width for width in posthoc.rebuild}
+
+
+def live_twins(spec: Spec) -> dict[str, str]:
+    """Return the shadows that are averaged during training exactly as an arm that is rebuilt.
+
+    Returns:
+        The rebuilt arm's name by the shadow's: power functions of one width over the whole run.
+    """
+    arms = {width: name for name, width in rebuilt_arms(spec).items()}
+    return {
+        name: arms[width]
+        for name, ema in spec.observers.ema.items()
+        if ema.interp_mode == "power" and ema.interval > 0 and ema.start_iter == 0
+        if (width := ema.interp_cfg.sigma_rel) in arms
+    }

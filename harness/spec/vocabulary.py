@@ -26,6 +26,7 @@ HOOKS: dict[str, frozenset[str]] = {"VisualizationHook": frozenset(HOOK_KINDS)}
 
 HOOKS_ELSEWHERE = {
     "ExponentialMovingAverageHook": "an EMA shadow is an observer: name it under observers.ema",
+    "PosthocEMAHook": "a post-hoc EMA is an observer: name it under observers.posthoc",
     "ReduceLRSchedulerHook": "a ReduceLR rule changes training: name it under factors.reduce_lr",
     "IterTimerHook": "it is in every run",
     "PGGANFetchDataHook": "it is in every progressive run",

@@ -92,7 +92,7 @@ def test_nothing_is_drawn_where_there_is_nothing(tmp_path):
     plan = plan_of(seeds=(0,), shadows={})
     ends = {("-", 0): Outcome(Status.FAILED, "no")}
     results = frames.collect(plan, record(plan, tmp_path, outcomes=ends))
-    assert [draw(results) for draw in figures.DRAWINGS.values()] == [None] * 3
+    assert [draw(results) for draw in figures.DRAWINGS.values()] == [None] * 4
 
 
 def test_values_that_are_not_finite_do_not_stop_a_figure(tmp_path):

@@ -8,7 +8,7 @@ from small_spec import TEXT, content, write
 
 from harness.errors import SpecError
 from harness.spec.load import apply_override, load
-from harness.spec.schema import Extractor, Spec
+from harness.spec.schema import Extractor, Posthoc, Spec
 
 
 def problems(path: Path, *overrides: str) -> list[str]:
@@ -137,6 +137,7 @@ VALUES = {
     "model.nkimgs_per_scale": {4: 0.1, 8: 0.1},
     "evaluate.extractor": "inception-v3-compat",
     "observers.ema": {},
+    "observers.posthoc": Posthoc(every_kimg=0.05, rebuild=(0.1, 0.2)),
     "tiers": {},
     "factors": {},
     "hooks": ({"type": "VisualizationHook", "interval": 3},),
@@ -156,7 +157,8 @@ ONLY_VALUE = {
 def test_every_field_can_be_set_by_its_dotted_path(path, tmp_path):
     """A new field fails here until it has a value in the table above."""
     value = (VALUES | ONLY_VALUE)[path]
-    text = str(list(value) if isinstance(value, tuple) else value)
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    text = str(list(plain) if isinstance(plain, tuple) else plain)
     also = [TOGETHER[path]] if path in TOGETHER else []
     file = write(tmp_path)
     spec, before = load(file, overrides=[f"{path}={text}", *also]), load(file)
