@@ -34,6 +34,7 @@ sys.exit(code)
         ["report", "--help"],
         ["run", "--help"],
         ["schema"],
+        ["check-ema", "--help"],
     ],
     ids=" ".join,
 )
@@ -73,6 +74,7 @@ def test_the_torch_free_packages_name_no_torch(package):
 
 LAYERS = (
     ("cli", "commands"),
+    ("conformance",),
     ("report", "bench"),
     ("launch",),
     ("engine",),
