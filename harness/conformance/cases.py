@@ -57,6 +57,12 @@ class Case:
         return np.cumsum(self.batch_sizes)
 
     @property
+    def phase_off(self) -> NDArray[np.bool_]:
+        """Whether requires_grad is off at the update of each iteration, of shape (T,)."""
+        phase = np.arange(self.iterations) // 5 % 2 == 1
+        return phase & (PHASES in self.parts)
+
+    @property
     def momentum(self) -> float:
         """Weight of the new value that ``lerp`` keeps and ``warmup`` falls to."""
         return self.setting.interp_cfg.get("momentum", 0.001)

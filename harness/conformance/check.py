@@ -44,6 +44,10 @@ _LOOKS = 24
 """Iterations, spread over the training, at which other readings are compared."""
 
 
+_Truth = Mapping[str, Floats]
+"""The closed form of each entry after every iteration, (T, size)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """What came of one candidate in one case.
@@ -77,11 +81,13 @@ def check(cases: Sequence[Case], candidates: Sequence[Candidate]) -> Iterator[Ce
     """Yield a cell for each case and candidate, cases outermost."""
     for case in cases:
         trajectory = record(case)
+        every = list(range(case.iterations))
+        truth = {n: _expected(trajectory, n, Reading(), every) for n in trajectory.groups}
         for candidate in candidates:
-            yield _cell(trajectory, candidate)
+            yield _cell(trajectory, truth, candidate)
 
 
-def _cell(trajectory: Trajectory, candidate: Candidate) -> Cell:
+def _cell(trajectory: Trajectory, truth: _Truth, candidate: Candidate) -> Cell:
     name = trajectory.case.name
 
     def empty(verdict: str, reason: str) -> Cell:
@@ -100,7 +106,7 @@ def _cell(trajectory: Trajectory, candidate: Candidate) -> Cell:
         return empty(FAILS, f"{type(error).__name__}: {text}")
     if isinstance(observed, tuple):
         return empty(*observed)
-    return _judged(trajectory, candidate.name, observed)
+    return _judged(trajectory, truth, candidate.name, observed)
 
 
 def _observe(trajectory: Trajectory, candidate: Candidate) -> _Observed | tuple[str, str]:
@@ -149,26 +155,25 @@ def _resumed(
     return network, again
 
 
-def _judged(trajectory: Trajectory, candidate: str, observed: _Observed) -> Cell:
+def _judged(trajectory: Trajectory, truth: _Truth, candidate: str, observed: _Observed) -> Cell:
     case = trajectory.case
-    errors = {name: _error(trajectory, name, observed) for name in trajectory.groups}
+    errors = {name: _error(trajectory, truth, name, observed) for name in trajectory.groups}
     kinds = {
         kind: max(errors[name] for name in names)
         for kind in KINDS
         if (names := [n for n, group in trajectory.groups.items() if _KIND_OF[group] == kind])
     }
-    reasons = _reasons(trajectory, observed, errors)
+    reasons = _reasons(trajectory, truth, observed, errors)
     if observed.touched:
         reasons = ["the trained network: changed by the update", *reasons]
     return Cell(case.name, candidate, DIFFERS if reasons else AGREES, kinds, "; ".join(reasons))
 
 
-def _error(trajectory: Trajectory, name: str, observed: _Observed) -> float:
+def _error(trajectory: Trajectory, truth: _Truth, name: str, observed: _Observed) -> float:
     values = observed.values.get(name)
     if values is None:
         return math.inf
-    truth = _expected(trajectory, name, Reading(), list(range(trajectory.case.iterations)))
-    return _relative(values, truth, trajectory.values(name))
+    return _relative(values, truth[name], trajectory.values[name])
 
 
 def _relative(values: Floats, truth: Floats, trained: Floats) -> float:
@@ -181,10 +186,12 @@ def _relative(values: Floats, truth: Floats, trained: Floats) -> float:
 
 def _expected(trajectory: Trajectory, name: str, reading: Reading, looks: list[int]) -> Floats:
     group = trajectory.groups[name]
-    return expected(reading, trajectory.case, group, trajectory.values(name), looks)
+    return expected(reading, trajectory.case, group, trajectory.values[name], looks)
 
 
-def _reasons(trajectory: Trajectory, observed: _Observed, errors: Mapping[str, float]) -> list[str]:
+def _reasons(
+    trajectory: Trajectory, truth: _Truth, observed: _Observed, errors: Mapping[str, float]
+) -> list[str]:
     """Return what each group of entries does instead, groups of one reason together."""
     wrong: dict[str, list[str]] = {}
     for name, error in errors.items():
@@ -194,11 +201,11 @@ def _reasons(trajectory: Trajectory, observed: _Observed, errors: Mapping[str, f
     for group, names in wrong.items():
         whole = [name for name, of in trajectory.groups.items() if of == group]
         subject = group if names == whole else f"{group} ({', '.join(names)})"
-        subjects.setdefault(_reason(trajectory, observed, names), []).append(subject)
+        subjects.setdefault(_reason(trajectory, truth, observed, names), []).append(subject)
     return [f"{' and '.join(of)}: {reason}" for reason, of in subjects.items()]
 
 
-def _reason(trajectory: Trajectory, observed: _Observed, names: list[str]) -> str:
+def _reason(trajectory: Trajectory, truth: _Truth, observed: _Observed, names: list[str]) -> str:
     """Name the reading that fits some entries of one group."""
     if missing := [name for name in names if name not in observed.values]:
         return f"not among its entries ({', '.join(missing)})"
@@ -209,14 +216,14 @@ def _reason(trajectory: Trajectory, observed: _Observed, names: list[str]) -> st
     looks = [look for look in looks if case.resume is None or look != case.resume - 1]
 
     def fits(reading: Reading, name: str) -> bool:
-        truth = _expected(trajectory, name, reading, looks)
-        error = _relative(observed.values[name][looks], truth, trajectory.values(name))
+        other = _expected(trajectory, name, reading, looks)
+        error = _relative(observed.values[name][looks], other, trajectory.values[name])
         return error <= case.tolerance
 
     for reading, words in readings(case, group):
         if all(fits(reading, name) for name in names):
             return ", ".join(words)
-    return _rounding(case, observed, names) or _unexplained(trajectory, observed, names)
+    return _rounding(case, observed, names) or _unexplained(trajectory, truth, observed, names)
 
 
 def _rounding(case: Case, observed: _Observed, names: list[str]) -> str:
@@ -228,12 +235,13 @@ def _rounding(case: Case, observed: _Observed, names: list[str]) -> str:
     return f"rounded to {str(narrower).removeprefix('torch.')} at every update"
 
 
-def _unexplained(trajectory: Trajectory, observed: _Observed, names: list[str]) -> str:
-    every = list(range(trajectory.case.iterations))
-    first = len(every)
+def _unexplained(
+    trajectory: Trajectory, truth: _Truth, observed: _Observed, names: list[str]
+) -> str:
+    first = trajectory.case.iterations
     for name in names:
-        trained = trajectory.values(name)
-        gap = np.abs(observed.values[name] - _expected(trajectory, name, Reading(), every)).max(1)
+        trained = trajectory.values[name]
+        gap = np.abs(observed.values[name] - truth[name]).max(1)
         bad = gap > trajectory.case.tolerance * (np.abs(trained).max() or 1.0)
         first = min(first, int(np.argmax(bad | ~np.isfinite(gap))))
     return f"unexplained, from iteration {first} on"

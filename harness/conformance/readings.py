@@ -34,6 +34,7 @@ class Reading:
             from the network), or copied (its first update is a copy).
         missed: the one iteration whose update is missing.
         decay: the dtype that 1 - w is rounded to.
+        phases: whether updates copy while requires_grad is off.
     """
 
     weight: str = "stated"
@@ -48,6 +49,7 @@ class Reading:
     resume: str = "exact"
     missed: int | None = None
     decay: str = "float64"
+    phases: bool = False
 
     def weights(self, case: Case, group: str) -> Floats:
         """Return w_t of a group's entries for each iteration, of shape (T,)."""
@@ -56,6 +58,8 @@ class Reading:
         active[: begin + max(self.late, 0)] = 0
         weights: Floats = np.where(active > 0, self._weighted(stated, trained), 0.0)
         changes = np.flatnonzero(active)
+        if self.phases:
+            weights[(active > 0) & case.phase_off] = 1
         if self.first == "copied":
             weights[changes[:1]] = 1
         if self.opening:
@@ -145,6 +149,7 @@ TURNS = (
     Turn("late", -1, "updates one iteration early"),
     Turn("every", True, "updated at every iteration"),
     Turn("count", "iterations", "the schedule counts iterations, not updates"),
+    Turn("phases", True, "copied while requires_grad is off"),
     Turn("decay", "float32", "the decay is rounded to float32"),
     Turn("stale", 1, "averages the weights of one iteration before"),
     Turn("resume", "counted", "the counter restarts on resume"),
@@ -194,6 +199,8 @@ def _meant(turn: Turn, case: Case, group: str) -> bool:
         return case.setting.interval > 1
     if turn.knob == "before":
         return case.setting.start_iter > 0
+    if turn.knob == "phases":
+        return bool(case.phase_off.any())
     if turn.knob == "decay":
         return case.shadow_dtype == "float64"
     if turn.value == "cut":

@@ -5,12 +5,13 @@ E entries of a state (all parameters and buffers, flattened) after each of T ite
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.conformance.cases import BATCH_NORM, FROZEN, PHASES, SCRATCH, TIED, Case
+from harness.conformance.cases import BATCH_NORM, FROZEN, SCRATCH, TIED, Case
 from harness.ema.closed_form import Floats
 from harness.seeding import derive_seed, generator
 
@@ -84,9 +85,10 @@ class Trajectory:
     states: tuple[Mapping[str, Tensor], ...]
     groups: Mapping[str, str]
 
-    def values(self, name: str) -> Floats:
-        """Return one entry in float64, of shape (T + 1, size)."""
-        return np.stack([flat(state[name]) for state in self.states])
+    @cached_property
+    def values(self) -> Mapping[str, Floats]:
+        """Each entry in float64, of shape (T + 1, size)."""
+        return {name: np.stack([flat(s[name]) for s in self.states]) for name in self.groups}
 
     @torch.no_grad()
     def walk(self, network: nn.Module, after: int) -> None:
@@ -95,7 +97,7 @@ class Trajectory:
         for name, value in self.states[after].items():
             own[name].copy_(value)
         for parameter in network.parameters():
-            trained = after == 0 or not _phase_off(self.case, after - 1)
+            trained = after == 0 or not self.case.phase_off[after - 1]
             parameter.requires_grad_(trained and parameter is not own.get("temperature"))
 
     def untouched(self, network: nn.Module, after: int) -> bool:
@@ -135,10 +137,6 @@ def _batches(case: Case) -> Iterator[tuple[Tensor, Tensor]]:
         y = torch.sin(x @ teacher)
         dtype = getattr(torch, case.dtype)
         yield x.to(dtype), y.to(dtype)
-
-
-def _phase_off(case: Case, iteration: int) -> bool:
-    return PHASES in case.parts and iteration // 5 % 2 == 1
 
 
 def _snapshot(network: nn.Module) -> dict[str, Tensor]:

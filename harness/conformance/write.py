@@ -70,8 +70,8 @@ def markdown(cells: Sequence[Cell], cases: Sequence[Case]) -> str:
         "told the setting as its own documentation says, follows the same weights to the bit, and "
         "is compared after every iteration with the closed form in float64. `agrees` is a largest "
         "error of at most 1e-5 of the tensor's magnitude (1e-12 in float64), buffers included; – "
-        "is a setting that the library cannot be told. A difference is not a fault: it says that the "
-        "same words give another average.",
+        "is a setting that the library cannot be told. A difference is not a fault: it says that "
+        "the same words give another average.",
         _grid(cells, cases, names),
         "## Where and why they differ",
         "Each reason is measured: the setting read that way gives, through the same closed form, "
