@@ -181,6 +181,8 @@ def expected(reading: Reading, case: Case, group: str, values: Floats, looks: li
 def readings(case: Case, group: str) -> Iterator[tuple[Reading, tuple[str, ...]]]:
     """Yield readings of a setting with their words, those of fewer turns first."""
     known = [turn for turn in TURNS if _meant(turn, case, group)]
+    if (early := case.setting.interval - 1) > 1:
+        known.append(Turn("late", -early, f"updates {early} iterations early"))
     for count in (1, 2, 3):
         for turns in combinations(known, count):
             if len({turn.knob for turn in turns}) == count:

@@ -82,6 +82,7 @@ LAYERS = (
     ("gans",),
     ("networks", "data", "metrics", "ema", "visuals"),
     ("registry",),
+    ("structures",),
     ("compat", "seeding", "images"),
     ("plan",),
     ("records",),
