@@ -87,6 +87,13 @@ def check_results(session: nox.Session) -> None:
     session.run("harness", "verify", "--readme", "README.md", *committed)
 
 
+@nox.session(name="check-ema")
+def check_ema(session: nox.Session) -> None:
+    """Hold every library's EMA to the closed form; fail if ours or the committed table differs."""
+    _install(session, "conformance")
+    session.run("harness", "check-ema", *session.posargs)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure the harness's own speed as ratios; writes results/benchmarks/."""

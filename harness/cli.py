@@ -88,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     one.set_defaults(run=_bench)
 
+    one = commands.add_parser("check-ema", help="hold averages of weights to the closed form")
+    one.add_argument("target", nargs="?", metavar="MODULE:MAKE_EMA", help="default: all libraries")
+    one.add_argument("--out", type=Path, default=Path("results/ema-conformance"))
+    one.add_argument("--no-speed", action="store_true", help="leave the speed tables as they are")
+    one.set_defaults(run=_check_ema)
+
     one = commands.add_parser("schema", help="print the JSON schema of a spec")
     one.set_defaults(run=_schema)
     return parser
@@ -147,6 +153,12 @@ def _bench(options: argparse.Namespace) -> int:
     from harness.bench import run
 
     return run(options.names, options.results, options.device)
+
+
+def _check_ema(options: argparse.Namespace) -> int:
+    from harness.conformance import run
+
+    return run(options.target, options.out, not options.no_speed)
 
 
 def _schema(options: argparse.Namespace) -> int:

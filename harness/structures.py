@@ -11,6 +11,9 @@ from harness import compat  # noqa: F401  (before anything of mmengine)
 from mmengine.structures import BaseDataElement, LabelData
 from torch import Tensor
 
+Images = dict[str, list[Tensor]]
+"""Images by name, one a sample, each CHW or a sequence TCHW of T of them."""
+
 IMAGE = "fake_img"
 """Key of generated images where a model gives one kind only."""
 
@@ -86,31 +89,60 @@ class DataSample(BaseDataElement):
         return lengths.pop() if lengths else 0
 
 
-def images_of(answer: Any) -> dict[str, Tensor]:
-    """Return the images that a model's ``val_step`` or ``test_step`` answered, NCHW by name.
+def images_in(answer: Any) -> Images:
+    """Return the images that a model answered, by name and in order.
+
+    What a value holds is told by its own dimensions, never by how many there are: a batch of one
+    sequence and one of several images stay what they are.
 
     Args:
-        answer: images NCHW; a dict of them; or a list of DataSamples, whose nested samples are
-            named by path (``ema.fake_img``). Other values are left out.
+        answer: images NCHW or sequences NTCHW; a dict of them; or a list of samples, each an
+            image, a dict or a DataSample, whose nested samples are named by path
+            (``ema.fake_img``). Other values are left out.
+
+    Raises:
+        ValueError: if samples have not the same names.
     """
     if isinstance(answer, Tensor):
-        return {IMAGE: answer}
+        return {IMAGE: list(answer)} if _is_image(answer, batched=True) else {}
     if isinstance(answer, Mapping):
-        return {k: v for k, v in answer.items() if isinstance(v, Tensor) and v.ndim == 4}
-    samples = [_image_fields(sample) for sample in answer]
-    return {key: torch.stack([s[key] for s in samples]) for key in (samples[0] if samples else ())}
+        found = {k: list(v) for k, v in answer.items() if _is_image(v, batched=True)}
+        return found | images_in(answer.get("data_samples", ()))
+    if not isinstance(answer, Sequence):
+        return {}
+    samples = [_fields(sample) for sample in answer]
+    names = sorted(samples[0]) if samples else []  # a DataSample's own order is not fixed
+    for sample in samples:
+        if set(sample) != set(names):
+            raise ValueError(
+                f"samples of one answer hold images {names} and {sorted(sample)}: a picture needs "
+                "the same of each"
+            )
+    return {name: [sample[name] for sample in samples] for name in names}
 
 
-def _image_fields(sample: Any, prefix: str = "") -> dict[str, Tensor]:
+def images_of(answer: Any) -> dict[str, Tensor]:
+    """Return the images that a model answered as ``images_in`` does, stacked: NCHW by name."""
+    return {name: torch.stack(images) for name, images in images_in(answer).items() if images}
+
+
+def _fields(sample: Any, prefix: str = "") -> dict[str, Tensor]:
     if isinstance(sample, Tensor):
-        return {IMAGE: sample}
+        return {IMAGE: sample} if _is_image(sample) else {}
     images: dict[str, Tensor] = {}
-    for key, value in sample.items():
-        if isinstance(value, BaseDataElement | Mapping):
-            images |= _image_fields(value, f"{prefix}{key}.")
-        elif isinstance(value, Tensor) and value.ndim == 3:
-            images[prefix + key] = value
+    if isinstance(sample, BaseDataElement | Mapping):
+        for key, value in sample.items():
+            if isinstance(value, BaseDataElement | Mapping):
+                images |= _fields(value, f"{prefix}{key}.")
+            elif _is_image(value):
+                images[f"{prefix}{key}"] = value
     return images
+
+
+def _is_image(value: Any, batched: bool = False) -> bool:
+    if not isinstance(value, Tensor) or value.ndim - batched not in (3, 4):
+        return False
+    return value.shape[-3] in (1, 3)
 
 
 def _stacked(values: list[Any]) -> Any:

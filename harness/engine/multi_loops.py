@@ -14,9 +14,10 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from harness.engine.isolation import evaluating, own_streams
 from harness.engine.multi_evaluator import Evaluator, check_names, merge
+from harness.isolation import evaluating, own_streams
 from harness.registry import EVALUATOR, LOOPS
+from harness.seeding import derive_seed
 
 
 class _MultiLoop(BaseLoop):
@@ -67,13 +68,15 @@ class _MultiLoop(BaseLoop):
         """Evaluate all data sets; return every metric, and the mean of losses if there are."""
         runner = self.runner
         runner.call_hook(f"before_{self.mode}")
-        with own_streams("evaluation's real images"):
+        device = next(runner.model.parameters(), torch.empty(0)).device
+        with own_streams(derive_seed(0, "evaluation's real images"), device):
             for evaluator, loader in zip(self.evaluators, self.dataloaders, strict=True):
                 if isinstance(evaluator, Evaluator):
                     evaluator.prepare_metrics(runner.model, loader)
         # Only now, so that a timer's first iteration is one.
         runner.call_hook(f"before_{self.mode}_epoch")
-        with evaluating(runner.model), own_streams(f"evaluation {get_rank()}"):
+        seed = derive_seed(0, f"evaluation {get_rank()}")
+        with evaluating(runner.model), own_streams(seed, device):
             metrics = self._evaluate()
         runner.call_hook(f"after_{self.mode}_epoch", metrics=metrics)
         runner.call_hook(f"after_{self.mode}")

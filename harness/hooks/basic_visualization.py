@@ -11,8 +11,7 @@ from mmengine.structures import BaseDataElement
 from mmengine.visualization import Visualizer as MMEngineVisualizer
 
 from harness.registry import HOOKS
-from harness.structures import DataSample
-from harness.visuals.answers import images_in
+from harness.structures import DataSample, images_in
 from harness.visuals.pictures import Style, pictures
 from harness.visuals.visualizer import Visualizer, title_of
 

@@ -13,7 +13,7 @@ from harness.registry import HOOKS
 from harness.spec.vis_checks import hook_problems
 from harness.spec.vis_kwargs import VIS_KWARGS_MAPPING, as_list
 from harness.spec.yaml_text import dotted
-from harness.visuals.answers import Images, images_in
+from harness.structures import Images, images_in
 from harness.visuals.drawing import draw
 from harness.visuals.entries import entry_of, style_of
 from harness.visuals.pictures import Picture, Style, pictures

@@ -7,9 +7,10 @@ import torch
 from mmengine.optim import AmpOptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 
-from harness.visuals.answers import Images, images_in, real_in
+from harness.isolation import evaluating, own_streams
+from harness.structures import Images, images_in
+from harness.visuals.answers import real_in
 from harness.visuals.entries import Entry
-from harness.visuals.isolation import evaluating, own_streams
 from harness.visuals.samplers import get_sampler
 from harness.visuals.subject import subject_of
 

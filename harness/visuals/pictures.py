@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.visuals.answers import Images, chosen, real_in
+from harness.structures import Images
+from harness.visuals.answers import chosen, real_in
 from harness.visuals.grids import grid
 
 Picture = NDArray[np.uint8]

@@ -9,7 +9,7 @@ from mmengine.visualization import Visualizer as MMEngineVisualizer
 
 from harness.registry import VISUALIZERS
 from harness.spec.vis_kwargs import as_list
-from harness.visuals.answers import images_in
+from harness.structures import images_in
 from harness.visuals.backends import FPS, Moving, as_bytes
 from harness.visuals.pictures import Style, pictures
 

@@ -34,6 +34,7 @@ sys.exit(code)
         ["report", "--help"],
         ["run", "--help"],
         ["schema"],
+        ["check-ema", "--help"],
     ],
     ids=" ".join,
 )
@@ -73,6 +74,7 @@ def test_the_torch_free_packages_name_no_torch(package):
 
 LAYERS = (
     ("cli", "commands"),
+    ("conformance",),
     ("report", "bench"),
     ("launch",),
     ("engine",),
@@ -80,7 +82,7 @@ LAYERS = (
     ("gans", "gen_metrics"),
     ("networks", "data", "metrics", "ema", "visuals"),
     ("registry",),
-    ("structures",),
+    ("structures", "pickles", "isolation"),
     ("compat", "seeding", "images"),
     ("plan",),
     ("records",),

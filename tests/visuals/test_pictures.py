@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from harness.images import to_uint8
-from harness.structures import DataSample
-from harness.visuals.answers import chosen, images_in
+from harness.structures import DataSample, images_in
+from harness.visuals.answers import chosen
 from harness.visuals.pictures import Style, pictures, pixels
 
 RED = torch.tensor([1.0, -1.0, -1.0]).view(3, 1, 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.visuals.isolation import own_streams
+from harness.isolation import own_streams
 
 CPU = torch.device("cpu")
 

@@ -1,4 +1,4 @@
-"""Drawing from a model that is being trained, and leaving it and all random streams as they are."""
+"""Asking a model that is being trained, and leaving it and all random streams as they are."""
 
 import random
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             yield
     finally:
+        model.eval()  # what was switched to training inside goes back too
         for module in training:
             module.training = True
 
