@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from harness import compat  # noqa: F401  (before anything of mmengine)
 
 # isort: split
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 
@@ -58,3 +59,18 @@ class TinyModel(BaseModel):
         return [self.net(data["inputs"])]
 
     test_step = val_step
+
+
+class ShadowStates(Hook):
+    """Keeps a copy of the shadow after every iteration."""
+
+    priority = "VERY_LOW"
+
+    def __init__(self, key: str = "net_ema") -> None:
+        self.key = key
+        self.states: list[dict[str, Tensor]] = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        shadow = getattr(runner.model, self.key)
+        entries = dict(shadow.named_parameters()) | dict(shadow.named_buffers())
+        self.states.append({name: value.clone() for name, value in entries.items()})

@@ -21,7 +21,7 @@ from harness.data.prepare import Prepared, prepare
 from harness.ema.closed_form import Setting
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.loops import EvaluationLoop, ImagesTrainLoop
-from harness.engine.posthoc import RebuiltArms, snapshot_hooks, with_rebuilt
+from harness.engine.posthoc import RebuiltArms, snapshot_hooks, track_settings, with_rebuilt
 from harness.engine.runner import QuietRunner
 from harness.engine.schedulers import ReduceLR
 from harness.gans.growing import ProgressiveGrowingGAN
@@ -142,12 +142,13 @@ def shadow_hooks(spec: Spec) -> list[Hook]:
 def stated(spec: Spec) -> dict[str, Setting]:
     """Return what each shadow is asked to be, by its attribute in the model."""
     batch = spec.growth.batch_sizes[-1]
-    return {
+    shadows = {
         f"{_attribute(name)}_ema": Setting(
             ema.interp_mode, ema.hook_cfg(batch), ema.interval, ema.start_iter
         )
         for name, ema in spec.observers.ema.items()
     }
+    return shadows | track_settings(spec)
 
 
 def optimizers(spec: Spec, model: ProgressiveGrowingGAN) -> OptimWrapperDict:

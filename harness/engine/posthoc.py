@@ -8,11 +8,13 @@ from mmengine.hooks import Hook
 from torch import nn
 
 from harness.ema.averaging import entries
+from harness.ema.closed_form import Setting
 from harness.ema.posthoc import rebuild
 from harness.ema.snapshots import Profile, find
 from harness.engine.evaluation import ArmsEvaluator
 from harness.gans.growing import ProgressiveGrowingGAN
 from harness.hooks import PosthocEMAHook
+from harness.hooks.posthoc import track_name
 from harness.spec.schema import Spec, live_twins, rebuilt_arms
 
 _FOLDER = "posthoc"
@@ -24,6 +26,13 @@ def snapshot_hooks(spec: Spec, run_folder: Path) -> list[Hook]:
     if posthoc is None:
         return []
     return [PosthocEMAHook(run_folder / _FOLDER, posthoc.sigma_rel, posthoc.every_images)]
+
+
+def track_settings(spec: Spec) -> dict[str, Setting]:
+    """Return what the averages that are snapshotted have to be, by their names in the model."""
+    posthoc = spec.observers.posthoc
+    widths = () if posthoc is None else posthoc.sigma_rel
+    return {track_name(i): Setting("power", {"sigma_rel": w}) for i, w in enumerate(widths)}
 
 
 def with_rebuilt(

@@ -1,6 +1,6 @@
 """EMACertificateHook: every shadow of a run is derived again from its setting, and compared."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from harness.ema.certificate import LIMIT, Certificate, certify
 from harness.ema.closed_form import Setting
 from harness.ema.trajectory import Trajectory
 from harness.hooks.ema import ExponentialMovingAverageHook, batch_images, unwrapped
+from harness.hooks.posthoc import PosthocEMAHook
 from harness.registry import HOOKS
 
 
@@ -112,15 +113,22 @@ class EMACertificateHook(Hook):
 def _stated(runner: Runner) -> tuple[dict[str, str], dict[str, Setting]]:
     """Return each shadow's network and its setting, if that has a closed form."""
     sources, settings = {}, {}
+    for hook in _averaging(runner):
+        for key in hook.module_keys:
+            sources[key] = hook.source_of(key)
+            if hook.interp_mode in SCHEDULES:
+                settings[key] = Setting(
+                    hook.interp_mode, dict(hook.interp_cfg), hook.interval, hook.start_iter
+                )
+    return sources, settings
+
+
+def _averaging(runner: Runner) -> Iterator[ExponentialMovingAverageHook]:
     for hook in runner.hooks:
         if isinstance(hook, ExponentialMovingAverageHook):
-            for key in hook.module_keys:
-                sources[key] = hook.source_of(key)
-                if hook.interp_mode in SCHEDULES:
-                    settings[key] = Setting(
-                        hook.interp_mode, dict(hook.interp_cfg), hook.interval, hook.start_iter
-                    )
-    return sources, settings
+            yield hook
+        elif isinstance(hook, PosthocEMAHook):
+            yield from hook.tracks.values()
 
 
 def _telling(setting: Setting) -> set[int]:

@@ -16,6 +16,11 @@ from harness.registry import HOOKS
 _WIDEST = 12**-0.5
 
 
+def track_name(index: int) -> str:
+    """Return the name in the model of the average of the ``index``-th width."""
+    return f"posthoc{index}_ema"
+
+
 @HOOKS.register_module()
 class PosthocEMAHook(Hook):
     """Keep power-function averages of a network and write them down again and again.
@@ -56,7 +61,7 @@ class PosthocEMAHook(Hook):
         self.every_images = every_images
         self.tracks = {
             width: ExponentialMovingAverageHook(
-                f"posthoc{index}_ema", "power", {"sigma_rel": width}, interval=1, source=source
+                track_name(index), "power", {"sigma_rel": width}, interval=1, source=source
             )
             for index, width in enumerate(sigma_rel)
         }

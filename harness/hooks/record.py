@@ -32,7 +32,7 @@ class RecordHook(Hook):
     Args:
         folder: the run's folder, begun.
         log_images: images between two rows of losses.
-        arms: name of each shadow's arm, by its attribute in the model.
+        arms: name of each shadow's arm, by its attribute in the model, where that is another.
 
     Raises:
         Diverged: if a loss was not finite.
@@ -100,7 +100,7 @@ class RecordHook(Hook):
         for hook in runner.hooks:
             if isinstance(hook, EMACertificateHook):
                 for shadow, found in hook.certificates.items():
-                    self._write(runner, self.arms[shadow], {"ema_error": found.error})
+                    self._write(runner, self.arms.get(shadow, shadow), {"ema_error": found.error})
 
     def _watch(self, losses: list[Tensor]) -> None:
         # The first bad iteration is kept on the device: no wait for it at each step.

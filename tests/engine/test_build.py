@@ -105,6 +105,14 @@ def test_a_run_leaves_rows_of_every_arm_at_every_evaluation(done):
     assert all(math.isfinite(row.value) for row in rows)
 
 
+def test_every_shadow_is_certified_and_raw_needs_none(done):
+    _, rows = done
+    errors = {row.arm: row.value for row in rows if row.quantity == "ema_error"}
+    assert errors.keys() == {*ARMS} - {"raw"}
+    assert max(errors.values()) < 1e-6
+    assert errors["late-copy"] == 0  # a copy is one to the bit
+
+
 def test_arms_differ_only_where_their_settings_do(done):
     _, rows = done
     last = {r.arm: r.value for r in rows if r.quantity == "fid[digits-cnn]" and r.kimg == 1.0}

@@ -112,6 +112,13 @@ def test_rebuilt_averages_have_rows_of_their_own_at_the_end_alone(done):
     assert all(math.isfinite(row.value) for row in written)
 
 
+def test_the_averages_that_are_snapshotted_are_certified_too(done):
+    _, rows = done
+    errors = last(rows, "ema_error")
+    assert {"posthoc0_ema", "posthoc1_ema"} < errors.keys()
+    assert max(errors.values()) < 1e-6
+
+
 def test_the_clocks_are_read_after_the_rebuilt_averages(done):
     _, rows = done
     measured = max(row.sec for row in rows if row.arm.startswith("posthoc-"))

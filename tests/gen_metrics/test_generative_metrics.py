@@ -56,7 +56,9 @@ def test_types_are_known_by_mmagics_names():
         assert METRICS.get(name).__name__ == name
 
 
-def test_m2_m8_feature_metrics_equal_the_pure_numbers_on_exactly_the_images(make_runner, tmp_path):
+def test_m2_m8_m15_feature_metrics_equal_the_pure_numbers_on_exactly_the_images(
+    make_runner, tmp_path
+):
     more = {"cache_dir": str(tmp_path)}
     given = (
         metric("FID", 30, real_nums=35, **more),
