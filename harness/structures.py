@@ -122,7 +122,14 @@ def images_in(answer: Any) -> Images:
 
 
 def images_of(answer: Any) -> dict[str, Tensor]:
-    """Return the images that a model answered as ``images_in`` does, stacked: NCHW by name."""
+    """Return the images that a model answered as ``images_in`` does, but NCHW by name.
+
+    Batches are given back as they are, so that what was computed of one is known by it.
+    """
+    if isinstance(answer, Tensor):
+        answer = {IMAGE: answer}
+    if isinstance(answer, Mapping):
+        return {name: v for name, v in answer.items() if _is_image(v, batched=True)}
     return {name: torch.stack(images) for name, images in images_in(answer).items() if images}
 
 

@@ -28,7 +28,9 @@ HOOKS_ELSEWHERE = {
     "ExponentialMovingAverageHook": "an EMA shadow is an observer: name it under observers.ema",
     "PosthocEMAHook": "a post-hoc EMA is an observer: name it under observers.posthoc",
     "ReduceLRSchedulerHook": "a ReduceLR rule changes training: name it under factors.reduce_lr",
+    "EMACertificateHook": "it is in every run",
     "IterTimerHook": "it is in every run",
+    "PickleDataHook": "a run's own folder keeps all that it needs",
     "PGGANFetchDataHook": "it is in every progressive run",
     "BasicVisualizationHook": "it draws what a validation answers, which here are numbers: "
     "use VisualizationHook",

@@ -54,7 +54,6 @@ def test_batches_arrive_on_the_device(room):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("room", [0.0, 1.0])
 def test_batches_arrive_on_the_gpu(room):
     images = GrowingImages(SCALES, "cuda", room)

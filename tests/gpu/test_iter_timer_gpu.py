@@ -10,10 +10,7 @@ from tiny import TinyModel
 
 from harness.hooks import IterTimerHook
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
+pytestmark = pytest.mark.gpu
 
 ITERATIONS = 8
 CYCLES = 200_000_000  # of the GPU's clock, about a tenth of a second

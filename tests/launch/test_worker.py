@@ -16,8 +16,9 @@ def failures(tmp_path_factory):
     """A run whose images are missing and one that meets a defect, with their folder."""
     folder = tmp_path_factory.mktemp("runs")
     machine = Machine("cpu", 2, 1, folder / "cache")
-    # Arguments hands over no noise, and the model does not ask whether there is any.
-    hook = {"type": "VisualizationHook", "interval": 1, "vis_kwargs_list": {"type": "Arguments"}}
+    # That the model gives no such image shows when it is first asked.
+    entry = {"type": "GAN", "target_keys": "nowhere"}
+    hook = {"type": "VisualizationHook", "interval": 1, "vis_kwargs_list": entry}
     root = str(folder / "none")
     runs = (
         plan(data={"type": "image_folder", "root": root}, seeds=[0]).runs[0],
@@ -37,7 +38,7 @@ def test_a_mistake_of_the_user_s_is_the_reason_without_a_traceback(failures):
 def test_a_defect_is_a_reason_and_a_traceback_in_the_log(failures):
     _, (folder, outcome) = failures
     assert outcome.status is Status.FAILED
-    assert outcome.reason.startswith("KeyError: ")
+    assert outcome.reason.startswith("ValueError: ")
     assert outcome.sec > 0
     log = (folder / "log.txt").read_text()
     assert "Traceback" in log
