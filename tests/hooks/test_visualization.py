@@ -7,7 +7,6 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
-from mmengine.runner import TestLoop as LoopOfTests
 from mmengine.structures import BaseDataElement
 from mmengine.visualization import LocalVisBackend, Visualizer
 from PIL import Image
@@ -202,14 +201,20 @@ class TestedNumbers(TinyModel):
         ]
 
 
-def after_test(make_runner, pictures, loop=None, **arguments):
+def after_test(make_runner, pictures, several=False, **arguments):
+    tested = {
+        "test_dataloader": DataLoader(Numbers(), batch_size=4),
+        "test_cfg": {},
+        "test_evaluator": Evaluator([]),
+    }
+    if several:
+        tested = {name: [value] * 2 for name, value in tested.items()}
+        tested["test_cfg"] = {"type": "MultiTestLoop"}
     runner = make_runner(
         [VisualizationHook(**arguments)],
         model=TestedNumbers(),
         visualizer=pictures.visualizer,
-        test_dataloader=DataLoader(Numbers(), batch_size=4),
-        test_cfg=loop or {},
-        test_evaluator=Evaluator([]),
+        **tested,
     )
     runner.test()
     return runner
@@ -226,19 +231,8 @@ def test_v8_images_of_a_test_are_numbered_without_collisions(make_runner, pictur
     assert len(pictures.names()) == 10
 
 
-class TwoSets(LoopOfTests):
-    """Goes through its data twice; batches count from nought each time, as in a MultiTestLoop."""
-
-    def run(self):
-        self.runner.call_hook("before_test")
-        for _ in range(2):
-            for index, batch in enumerate(self.dataloader):
-                self.run_iter(index, batch)
-        self.runner.call_hook("after_test")
-
-
 def test_v8_images_of_several_loaders_are_numbered_on(make_runner, pictures):
-    after_test(make_runner, pictures, loop={"type": TwoSets})
+    after_test(make_runner, pictures, several=True)
     assert pictures.names() == sorted(f"test_fake_img_{n}.png" for n in range(20))
     assert np.array_equal(pictures["test_fake_img_3.png"], pictures["test_fake_img_13.png"])
 
