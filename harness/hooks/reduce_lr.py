@@ -46,6 +46,8 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         interval: looks are that far apart.
         loss: which of the values that ``train_step`` returns is watched without ``val_metric``,
             such as ``loss_g``.
+        optimizer: name of the optimizer whose rules are given the value, such as ``generator``,
+            so that two hooks can watch two values; by default those of every optimizer.
 
     Raises:
         KeyError: if the metric or loss is not among those measured; names them.
@@ -57,6 +59,7 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         by_epoch: bool = True,
         interval: int = 1,
         loss: str = "loss",
+        optimizer: str | None = None,
     ) -> None:
         if interval < 1:
             raise ValueError(f"interval: {interval} is not at least 1")
@@ -64,6 +67,7 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         self.by_epoch = by_epoch
         self.interval = interval
         self.loss = loss
+        self.optimizer = optimizer
         self.decisions: dict[str, Decision] = {}
         """The latest decision by optimizer name; empty before the first."""
         self.looks = 0
@@ -140,6 +144,7 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
             self.decisions = {
                 name: scheduler.watch(mean)
                 for name, scheduler in _watching(runner.param_schedulers)
+                if self.optimizer in (None, name)
             }
         self._sum, self._weight = 0.0, 0
 

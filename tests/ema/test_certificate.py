@@ -17,7 +17,17 @@ def network(dtype=torch.float32, layout=torch.contiguous_format):
 
 
 def certificate(
-    folder, net, momentum, moves, *, shadow=None, iterations=300, block=64, stated=None, images=10
+    folder,
+    net,
+    momentum,
+    moves,
+    *,
+    shadow=None,
+    iterations=300,
+    block=64,
+    stated=None,
+    images=10,
+    skipped=None,
 ):
     """Walk an average along a network that ``moves`` and return its certificate."""
     shadow = shadow or network(next(net.parameters()).dtype)
@@ -26,10 +36,11 @@ def certificate(
     trajectory = Trajectory(net, {"net_ema": shadow}, folder, block=block)
     assert trajectory.begin(0)
     random = torch.Generator().manual_seed(1)
-    for _ in range(iterations):
+    for iteration in range(iterations):
         with torch.no_grad():
             moves(net, random)
-        average.update(momentum)
+        if iteration != skipped:
+            average.update(momentum)
         trajectory.observe(images)
     trajectory.check()
     setting = Setting("lerp", {"momentum": stated or momentum})
@@ -78,6 +89,12 @@ def test_a_weight_at_rest_is_not_an_error_where_float32_cannot_get_nearer(tmp_pa
     resting |= {"iterations": 5_000}
     wrong = certificate(tmp_path / "wrong", network(), stated=2.4e-4, **resting)
     assert wrong.error > 10 * LIMIT
+
+
+@pytest.mark.parametrize("skipped", [None, 2970])
+def test_one_skipped_update_of_a_slow_average_is_an_error_where_weights_move(tmp_path, skipped):
+    found = certificate(tmp_path, network(), 2e-4, walk, iterations=3000, skipped=skipped)
+    assert (found.error > LIMIT) == (skipped is not None)
 
 
 def test_a_tensor_of_noughts_has_to_stay_nought(tmp_path):

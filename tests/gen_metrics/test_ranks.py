@@ -46,6 +46,7 @@ def test_m3_what_fails_in_one_process_is_heard_in_both(both):
     for values in both[0]:
         assert "a covariance needs at least 2 images, 1 given: add more" in values
         assert "99 real images are wanted, the data set has 40" in values
+        assert any("0 of 4 generated images reached it" in name for name in values)
 
 
 def test_m3_no_rows_at_all_are_none():

@@ -10,6 +10,7 @@ from torch import distributed
 
 from harness.engine.runner import QuietRunner
 from harness.errors import HarnessError
+from harness.registry import METRICS
 
 
 def metrics(cache: Path) -> list[dict[str, object]]:
@@ -27,7 +28,7 @@ def metrics(cache: Path) -> list[dict[str, object]]:
 
 
 def measure(folder: Path, name: str) -> dict[str, float]:
-    """Evaluate everything once; then metrics that fail in the main process alone."""
+    """Evaluate everything once; then metrics that fail in the main process alone, one unfed."""
     gan = grown_gan()
     settings = {
         "model": gan,
@@ -48,6 +49,10 @@ def measure(folder: Path, name: str) -> dict[str, float]:
             QuietRunner(**again, **{key: given[key] for key in keys}).val()
         except HarnessError as error:
             values[str(error)] = 1.0
+    try:
+        METRICS.build(metric("IS", 4, splits=1)).evaluate()
+    except HarnessError as error:
+        values[str(error)] = 1.0
     return values
 
 

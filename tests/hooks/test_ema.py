@@ -7,6 +7,7 @@ import torch
 from mmengine.hooks import CheckpointHook, Hook
 from tiny import ShadowStates, TinyModel
 from tiny_gan import NOISE_SIZE, gan_settings, same_bits, tiny_gan
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.hooks import ExponentialMovingAverageHook, PGGANFetchDataHook
@@ -119,10 +120,14 @@ def test_e8_a_shadow_is_not_trained(make_runner):
 @pytest.mark.parametrize(
     ("keys", "source", "missing"), [("lost_ema", None, "lost"), ("net_ema", "gone", "gone")]
 )
-def test_e9_a_missing_network_is_named(make_runner, keys, source, missing):
+@pytest.mark.parametrize("shadowed", [False, True], ids=["bare", "with its shadow"])
+def test_e9_a_missing_network_is_named(make_runner, keys, source, missing, shadowed):
+    model = TinyModel()
+    if shadowed:
+        setattr(model, keys, nn.Linear(3, 4))
     hook = ExponentialMovingAverageHook(keys, interval=1, source=source)
     with pytest.raises(RuntimeError, match=f"no network '{missing}'"):
-        make_runner([hook], 1).train()
+        make_runner([hook], 1, model).train()
 
 
 def test_e10_several_shadows_of_one_network(make_runner):

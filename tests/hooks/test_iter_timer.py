@@ -186,15 +186,15 @@ def test_t5_the_last_estimate_is_nought_and_none_is_negative(make_runner, clock)
 
 @pytest.mark.parametrize("resume", [True, False])
 def test_t6_clocks_and_the_mean_survive_a_resume(make_runner, clock, tmp_path, resume):
-    """Three slow iterations, a validation, then three quick ones; stopped before these."""
-    train_cfg = {"by_epoch": False, "max_iters": 6, "val_interval": 3}
+    """Three slow iterations, a validation among them, then three quick ones; saved before these."""
+    train_cfg = {"by_epoch": False, "max_iters": 6, "val_interval": 2}
     save = CheckpointHook(3, by_epoch=False, out_dir=str(tmp_path / "kept"))
     first = Slow(clock, [4.0] * 3)
     cfg = {**train_cfg, "max_iters": 3}
     runner, timer, _ = timed(make_runner, first, train_cfg=cfg, **evaluated("val"))
     runner.register_hook(save)
     runner.train()
-    assert (timer.train_sec, timer.eval_sec) == pytest.approx((12, 3 * VAL_SEC))
+    assert (timer.train_sec, timer.eval_sec) == pytest.approx((12, 6 * VAL_SEC))
     kept = next(tmp_path.rglob("iter_3.pth"))
     clock.now += 10_000
     more = {"load_from": str(kept), "resume": resume, "train_cfg": train_cfg} | evaluated("val")
@@ -204,11 +204,11 @@ def test_t6_clocks_and_the_mean_survive_a_resume(make_runner, clock, tmp_path, r
     etas = [eta for eta, _ in seen["train"]]
     if resume:
         assert etas == pytest.approx([13 / 4 * 2, 14 / 5, 0])
-        assert (timer.train_sec, timer.eval_sec) == pytest.approx((15, 3 * VAL_SEC))
-        assert timer.resumed_sec == pytest.approx(12)
+        assert (timer.train_sec, timer.eval_sec) == pytest.approx((15, 9 * VAL_SEC))
+        assert timer.resumed_sec == pytest.approx(12 + 3 * VAL_SEC)
     else:
         assert etas == pytest.approx([5, 4, 3, 2, 1, 0])
-        assert (timer.train_sec, timer.eval_sec) == pytest.approx((6, 6 * VAL_SEC))
+        assert (timer.train_sec, timer.eval_sec) == pytest.approx((6, 9 * VAL_SEC))
 
 
 def test_clocks_of_training_and_evaluation_are_kept_apart(make_runner, clock):

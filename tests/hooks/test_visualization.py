@@ -7,11 +7,13 @@ import pytest
 import torch
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
+from mmengine.model import MMSeparateDistributedDataParallel
 from mmengine.structures import BaseDataElement
 from mmengine.visualization import LocalVisBackend, Visualizer
 from PIL import Image
 from tiny import Numbers, TinyModel
 from tiny_gan import NOISE_SIZE, gan_settings, same_bits, tiny_gan
+from torch import distributed
 from torch.utils.data import DataLoader
 
 from harness.errors import SpecError
@@ -187,6 +189,29 @@ def test_v7_modes_come_back_when_drawing_fails(make_runner, pictures):
     with pytest.raises(RuntimeError):
         trained(make_runner, pictures, hook, gan)
     assert all(modes(gan).values())
+
+
+@pytest.fixture
+def one_process():
+    """A process group of this process alone."""
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("one_process")
+def test_v7_a_wrapper_for_distributed_training_gets_its_mode_back(make_runner, pictures):
+    gan = tiny_gan()
+    hook = VisualizationHook(1, GAN)
+    runner = make_runner([hook], **gan_settings(gan), visualizer=pictures.visualizer)
+    runner.model = MMSeparateDistributedDataParallel(gan, device_ids=None).train()
+    runner.model.module.discriminator.eval()
+    before = modes(runner.model)
+    hook.vis_sample(runner, 0)
+    assert pictures.names() == ["fake_img_1.png"]
+    assert modes(runner.model) == before
+    assert before[""]
+    assert before["module.generator"]
 
 
 class TestedNumbers(TinyModel):

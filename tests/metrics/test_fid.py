@@ -70,7 +70,7 @@ def test_statistics_do_not_depend_on_the_batch_size(sizes: list[int]) -> None:
     assert streamed.count == sum(sizes)
 
 
-def test_float32_features_are_accumulated_in_float64() -> None:
+def test_m8_float32_features_are_accumulated_in_float64() -> None:
     features = correlated(50, 4, 6, offset=100.0).float()
     statistics = statistics_of(features)
     assert statistics.mean.dtype == statistics.cov.dtype == torch.float64
