@@ -1,4 +1,4 @@
-"""DataSample: what a model gives for one image, and reading images out of any model's answer."""
+"""What models are asked and answer: DataSample, and reading images out of any model's answer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,8 +8,9 @@ import torch
 from harness import compat  # noqa: F401  (before anything of mmengine)
 
 # isort: split
+from mmengine.model import is_model_wrapper
 from mmengine.structures import BaseDataElement, LabelData
-from torch import Tensor
+from torch import Tensor, nn
 
 Images = dict[str, list[Tensor]]
 """Images by name, one a sample, each CHW or a sequence TCHW of T of them."""
@@ -131,6 +132,20 @@ def images_of(answer: Any) -> dict[str, Tensor]:
     if isinstance(answer, Mapping):
         return {name: v for name, v in answer.items() if _is_image(v, batched=True)}
     return {name: torch.stack(images) for name, images in images_in(answer).items() if images}
+
+
+def batch_images(batch: Any) -> int:
+    """Return how many images a rank's batch holds: a tensor, a list, or a dict with ``inputs``."""
+    if isinstance(batch, Mapping):
+        batch = batch.get("inputs", next(iter(batch.values()), None))
+        return batch_images(batch)
+    return 0 if batch is None else len(batch)
+
+
+def unwrapped(module: Any) -> nn.Module:
+    """Return the module inside a wrapper for distributed training, or the module itself."""
+    network: nn.Module = module.module if is_model_wrapper(module) else module
+    return network
 
 
 def _fields(sample: Any, prefix: str = "") -> dict[str, Tensor]:

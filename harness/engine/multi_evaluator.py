@@ -5,7 +5,6 @@ from typing import Any
 
 import mmengine.evaluator
 from mmengine.evaluator import BaseMetric
-from mmengine.model import is_model_wrapper
 from mmengine.structures import BaseDataElement
 from torch import nn
 from torch.utils.data import DataLoader
@@ -13,7 +12,7 @@ from torch.utils.data import DataLoader
 from harness.gen_metrics import GenerativeMetric
 from harness.gen_metrics.real import RealSet
 from harness.registry import EVALUATOR, METRICS
-from harness.structures import images_of
+from harness.structures import images_of, unwrapped
 
 Group = tuple[list[BaseMetric], Iterable[Any]]
 
@@ -57,7 +56,7 @@ class Evaluator(mmengine.evaluator.Evaluator):
 
         Metrics that are none of generated images share the dataloader itself.
         """
-        model: Any = module.module if is_model_wrapper(module) else module
+        model: Any = unwrapped(module)
         groups: list[list[GenerativeMetric]] = []
         for metric in self._generative(self.metrics):
             for group in groups:

@@ -7,7 +7,6 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.evaluator import BaseMetric
 from mmengine.evaluator import Evaluator as AnyEvaluator
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
@@ -18,6 +17,7 @@ from harness.engine.multi_evaluator import Evaluator, check_names, merge
 from harness.isolation import evaluating, own_streams
 from harness.registry import EVALUATOR, LOOPS
 from harness.seeding import derive_seed
+from harness.structures import unwrapped
 
 
 class _MultiLoop(BaseLoop):
@@ -126,7 +126,7 @@ class _MultiLoop(BaseLoop):
 
     def _groups(self) -> list[tuple[AnyEvaluator, list[BaseMetric] | None, Any]]:
         model = self.runner.model
-        module = model.module if is_model_wrapper(model) else model
+        module = unwrapped(model)
         groups: list[tuple[AnyEvaluator, list[BaseMetric] | None, Any]] = []
         for evaluator, loader in zip(self.evaluators, self.dataloaders, strict=True):
             if isinstance(evaluator, Evaluator):

@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from harness.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from harness.structures import unwrapped
 
 
 @runtime_checkable
@@ -56,7 +56,7 @@ class MultiOptimWrapperConstructor:
         for key, (cfg, paramwise_cfg) in self.entries.items():
             names = cfg.pop("modules", key)
             names = [names] if isinstance(names, str) else names
-            built[key] = _built(_named(_unwrapped(module), names), cfg, paramwise_cfg)
+            built[key] = _built(_named(unwrapped(module), names), cfg, paramwise_cfg)
         return built[""] if self.single else OptimWrapperDict(**built)
 
 
@@ -98,7 +98,7 @@ class PGGANOptimWrapperConstructor:
 
     def __call__(self, module: nn.Module) -> OptimWrapperDict:
         """Return the model's optimizers, at the rates of its first scale."""
-        model = _unwrapped(module)
+        model = unwrapped(module)
         if not isinstance(model, Scheduled):
             raise TypeError(
                 f"PGGANOptimWrapperConstructor: {type(model).__name__} has no scales with rates of "
@@ -142,10 +142,10 @@ class SinGANOptimWrapperConstructor:
 
     def __call__(self, module: nn.Module) -> OptimWrapperDict:
         """Return the optimizers of every scale of every network."""
-        model, built = _unwrapped(module), {}
+        model, built = unwrapped(module), {}
         for key, entry in self.entries.items():
             ((_, network),) = _named(model, [key]).items()
-            blocks = dict(_unwrapped(network).named_children()).get("blocks")
+            blocks = dict(unwrapped(network).named_children()).get("blocks")
             if not isinstance(blocks, nn.ModuleList):
                 raise TypeError(
                     f"SinGANOptimWrapperConstructor: {key} has no ModuleList 'blocks', one for "
@@ -193,7 +193,7 @@ def _built(
     (first, *others) = networks.values()
     # Module names cannot have dots; paramwise keys are looked for inside them.
     together = {name.replace(".", "_"): network for name, network in networks.items()}
-    network = nn.ModuleDict(together) if others else _unwrapped(first)
+    network = nn.ModuleDict(together) if others else unwrapped(first)
     return DefaultOptimWrapperConstructor(cfg, paramwise_cfg)(network)
 
 
@@ -216,8 +216,3 @@ def _named(model: nn.Module, names: Sequence[str]) -> dict[str, nn.Module]:
         for name, module in found.items()
         if not any(name.startswith(f"{other}.") for other in found)
     }
-
-
-def _unwrapped(module: Any) -> nn.Module:
-    network: nn.Module = module.module if is_model_wrapper(module) else module
-    return network

@@ -12,9 +12,10 @@ from harness.ema.averaging import SCHEDULES
 from harness.ema.certificate import LIMIT, Certificate, certify
 from harness.ema.closed_form import Setting
 from harness.ema.trajectory import Trajectory
-from harness.hooks.ema import ExponentialMovingAverageHook, batch_images, unwrapped
+from harness.hooks.ema import ExponentialMovingAverageHook
 from harness.hooks.posthoc import PosthocEMAHook
 from harness.registry import HOOKS
+from harness.structures import batch_images, unwrapped
 
 
 @HOOKS.register_module()

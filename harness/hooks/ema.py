@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from harness.ema.averaging import SCHEDULES, Average, Progress, Schedule
 from harness.registry import HOOKS
+from harness.structures import batch_images, unwrapped
 
 _SUFFIX = "_ema"
 _NARROW = {torch.float16, torch.bfloat16}
@@ -219,17 +219,3 @@ def _shadow_of(network: nn.Module) -> nn.Module:
     """Return a copy whose floating-point entries are float32 or wider."""
     shadow = copy.deepcopy(network)
     return shadow._apply(lambda tensor: tensor.float() if tensor.dtype in _NARROW else tensor)
-
-
-def batch_images(batch: Any) -> int:
-    """Return how many images a rank's batch holds: a tensor, a list, or a dict with ``inputs``."""
-    if isinstance(batch, Mapping):
-        batch = batch.get("inputs", next(iter(batch.values()), None))
-        return batch_images(batch)
-    return 0 if batch is None else len(batch)
-
-
-def unwrapped(module: Any) -> nn.Module:
-    """Return the module inside a wrapper for distributed training, or the module itself."""
-    network: nn.Module = module.module if is_model_wrapper(module) else module
-    return network

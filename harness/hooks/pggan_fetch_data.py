@@ -5,13 +5,13 @@ from typing import Any, Protocol, runtime_checkable
 
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from harness.data.order import ShownImages
 from harness.registry import HOOKS
+from harness.structures import unwrapped
 
 
 @runtime_checkable
@@ -104,7 +104,7 @@ class PGGANFetchDataHook(Hook):
         return _rebuilt(dataloader, batch_size)
 
     def _fit(self, runner: Runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         if not isinstance(model, Growing):
             raise TypeError(
                 f"PGGANFetchDataHook: {type(model).__name__} does not grow (it has no next_scale "

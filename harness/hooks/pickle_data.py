@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
@@ -21,6 +20,7 @@ from harness.pickles import (
 )
 from harness.records.store import write_atomically
 from harness.registry import HOOKS
+from harness.structures import unwrapped
 
 __all__ = ["PickleDataHook", "load_pickled_data"]
 
@@ -122,7 +122,7 @@ class PickleDataHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Set the attributes as they were; parameters and buffers are the state dict's."""
-        model = _unwrapped(runner.model)
+        model = unwrapped(runner.model)
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
         own = vars(model)
         for name, value in checkpoint.get("harness_pickle_data", {}).items():
@@ -147,7 +147,7 @@ class PickleDataHook(Hook):
         return numpy_form(data, name)
 
     def _values(self, runner: Runner) -> dict[str, Any]:
-        model = _unwrapped(runner.model)
+        model = unwrapped(runner.model)
         values = {name: getattr(model, name, _MISSING) for name in self.data_name_list}
         missing = [name for name, value in values.items() if value is _MISSING]
         if missing:
@@ -174,8 +174,3 @@ def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_moved(v, device) for v in value)
     return value
-
-
-def _unwrapped(model: Any) -> nn.Module:
-    network: nn.Module = model.module if is_model_wrapper(model) else model
-    return network

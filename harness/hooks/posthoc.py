@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from harness.ema import snapshots
 from harness.ema.snapshots import Profile
 from harness.hooks.ema import ExponentialMovingAverageHook
 from harness.registry import HOOKS
+from harness.structures import unwrapped
 
 _WIDEST = 12**-0.5
 
@@ -109,7 +109,7 @@ class PosthocEMAHook(Hook):
             self._write(runner)
 
     def _write(self, runner: Runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         for width, track in self.tracks.items():
             (key,) = track.module_keys
             snapshots.write(self.folder, Profile(width, self.images), getattr(model, key))

@@ -8,8 +8,8 @@ from mmengine.hooks import ParamSchedulerHook
 from mmengine.runner import Runner
 from torch import Tensor
 
-from harness.hooks.ema import batch_images
 from harness.registry import HOOKS
+from harness.structures import batch_images
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Generator
 
 from harness.seeding import derive_seed, generator
+from harness.structures import unwrapped
 from harness.visuals.entries import Entry
 
 
@@ -56,6 +56,6 @@ def subject_of(runner: Runner) -> Subject:
 
     The seed is the model's own where it has one; the runner's is kept in its checkpoints.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrapped(runner.model)
     seed = model.seed if isinstance(model, Seeded) else runner.seed or 0
     return Subject(model, int(seed), runner.iter + 1)
