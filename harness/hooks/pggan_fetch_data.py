@@ -1,6 +1,8 @@
 """PGGANFetchDataHook: batches of the scale and size that growth says, at every iteration."""
 
+from collections import deque
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Protocol, runtime_checkable
 
 from mmengine.dataset import DefaultSampler, InfiniteSampler
@@ -11,7 +13,10 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from harness.data.order import ShownImages
 from harness.registry import HOOKS
-from harness.structures import unwrapped
+from harness.structures import batch_images, unwrapped
+
+_LATEST = 2**16
+"""Indices that workers may have fetched ahead, at the most."""
 
 
 @runtime_checkable
@@ -55,15 +60,18 @@ class PGGANFetchDataHook(Hook):
 
     def __init__(self, interval: int = 1) -> None:
         self.interval = interval
+        self._used = 0
 
     def before_train(self, runner: Runner) -> None:
         """Fit the loader to the first batch, of a new or a resumed run."""
+        self._used = 0
         self._fit(runner)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Fit the loader to the next batch."""
+        self._used += batch_images(data_batch)
         if self.interval > 0 and self.every_n_train_iters(runner, self.interval):
             self._fit(runner)
 
@@ -118,7 +126,10 @@ class PGGANFetchDataHook(Hook):
             )
         new = self.update_dataloader(loop.dataloader, model.next_scale, model.next_batch_size)
         if new is not None:
-            _end_workers(loop.dataloader, loop.dataloader_iterator)
+            _end_workers(loop.dataloader, loop.dataloader_iterator._iterator)
+            if isinstance(new.sampler, Continued) and new.batch_size is not None:
+                new.sampler.begin(self._used, new.batch_size if new.drop_last else 1)
+            self._used = 0
             loop.dataloader = new
             loop.dataloader_iterator = type(loop.dataloader_iterator)(new)
 
@@ -126,7 +137,8 @@ class PGGANFetchDataHook(Hook):
 class Continued(Sampler[int]):
     """A sampler whose epoch goes on in the next loader.
 
-    A generator would be closed together with the loader's iterator; this is a plain iterator.
+    A generator would be closed together with the loader's iterator; this is a plain iterator, and
+    what workers fetched ahead in vain can be given again.
 
     Args:
         sampler: yields the indices of an epoch.
@@ -139,6 +151,9 @@ class Continued(Sampler[int]):
         self._sampler = sampler
         self._epochs = 0
         self._indices: Iterator[int] | None = None
+        self._latest: deque[int] = deque(maxlen=_LATEST)
+        self._given = 0
+        self._whole = 1
 
     def __len__(self) -> int:
         return len(self._sampler)
@@ -154,16 +169,38 @@ class Continued(Sampler[int]):
         if self._indices is None:
             raise StopIteration
         try:
-            return next(self._indices)
+            index = next(self._indices)
         except StopIteration:
             self._epochs += 1
             self._indices = None
+            self._give_up(self._given % self._whole)
             raise
+        self._latest.append(index)
+        self._given += 1
+        return index
+
+    def begin(self, used: int, whole: int) -> None:
+        """Begin another loader where ``used`` indices of the last one were used.
+
+        Args:
+            used: images that the last loader's batches had.
+            whole: images that the new one's batches have if it drops smaller ones, else 1.
+        """
+        again = self._give_up(self._given - used)
+        self._given, self._whole = 0, whole
+        if again and self._indices is None:  # the epoch ended in what was fetched ahead
+            self._epochs -= 1
+            self._indices = iter(())
+        if self._indices is not None:
+            self._indices = chain(again, self._indices)
+
+    def _give_up(self, count: int) -> list[int]:
+        self._given -= count
+        return [self._latest.pop() for _ in range(count)][::-1]
 
 
-def _end_workers(loader: DataLoader[Any], iterator: Any) -> None:
+def _end_workers(loader: DataLoader[Any], of_loader: Any) -> None:
     # The runner keeps the loader that it was given, and a loader its persistent workers.
-    of_loader = iterator._iterator
     if isinstance(of_loader, _MultiProcessingDataLoaderIter):
         of_loader._shutdown_workers()
         loader._iterator = None

@@ -149,8 +149,9 @@ def test_f3_a_batch_sampler_of_another_kind_is_refused_not_replaced():
         PGGANFetchDataHook().update_dataloader(old, 8, 4)
 
 
-def test_f4_an_endless_sampler_goes_on_where_it_was(make_runner):
-    loader = plain_loader(lambda dataset: InfiniteSampler(dataset, seed=5))
+@pytest.mark.parametrize("workers", [0, 2])
+def test_f4_an_endless_sampler_goes_on_where_it_was(make_runner, workers):
+    loader = plain_loader(lambda dataset: InfiniteSampler(dataset, seed=5), num_workers=workers)
     _, seen = trained(make_runner, loader, total=52)
     shown = [number for _, batch in seen for number in numbers_of({"inputs": batch})]
     order = iter(InfiniteSampler(Plain(), seed=5))
@@ -158,8 +159,20 @@ def test_f4_an_endless_sampler_goes_on_where_it_was(make_runner):
     assert sorted(shown[:NUM_IMAGES]) == list(range(NUM_IMAGES))
 
 
-def test_f4_f5_an_epoch_goes_on_over_a_switch_and_the_next_is_another(make_runner):
-    loader = plain_loader(lambda dataset: DefaultSampler(dataset, seed=5))
+@pytest.mark.parametrize("workers", [0, 2])
+def test_f4_images_that_an_epoch_drops_stay_dropped(make_runner, workers):
+    """Batches of 4 to 40 images, then of 2; two of the first epoch's 30 make no batch."""
+    sampler = {"sampler": lambda dataset: DefaultSampler(dataset, seed=5), "drop_last": True}
+    _, seen = trained(make_runner, plain_loader(**sampler, num_workers=workers), total=70)
+    shown = [number for _, batch in seen for number in numbers_of({"inputs": batch})]
+    first, second = DefaultSampler(Plain(), seed=5), DefaultSampler(Plain(), seed=5)
+    second.set_epoch(1)
+    assert shown[:58] == [*list(first)[:28], *list(second)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_f4_f5_an_epoch_goes_on_over_a_switch_and_the_next_is_another(make_runner, workers):
+    loader = plain_loader(lambda dataset: DefaultSampler(dataset, seed=5), num_workers=workers)
     _, seen = trained(make_runner, loader, total=70)
     shown = [number for _, batch in seen for number in numbers_of({"inputs": batch})]
     sampler, expected = DefaultSampler(Plain(), seed=5), []
