@@ -5,6 +5,7 @@ is its own: nothing here corrects it.
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -94,7 +95,7 @@ class Candidate:
             return None
 
 
-class _Library:
+class _Library(ABC):
     """A library's average in a training loop that counts its own iterations."""
 
     def __init__(self, average: Any, network: nn.Module, shadow: nn.Module) -> None:
@@ -108,8 +109,9 @@ class _Library:
         self.follow()
         self.iteration += 1
 
+    @abstractmethod
     def follow(self) -> None:
-        raise NotImplementedError
+        """Update, if the iteration asks for it."""
 
     def state_dict(self) -> dict[str, Any]:
         return {"average": self.average.state_dict(), "iteration": self.iteration}

@@ -5,6 +5,7 @@ import copy
 import io
 import tempfile
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class _Keep(Hook):
                 self.file = Path(folder, _FILE).read_bytes()
 
 
-class HookRun:
+class HookRun(ABC):
     """One hook on one Runner, which has done all that comes before its first iteration."""
 
     def __init__(self, network: nn.Module, case: Case) -> None:
@@ -68,13 +69,13 @@ class HookRun:
         self.source = network
         self._begin(None)
 
+    @abstractmethod
     def make_hook(self, model: nn.Module, case: Case) -> Hook:
         """Return the hook as its documentation sets it up for the case."""
-        raise NotImplementedError
 
+    @abstractmethod
     def state(self) -> Mapping[str, Tensor]:
         """Return the shadow's entries."""
-        raise NotImplementedError
 
     def update(self) -> None:
         """Run one iteration of the loop, its hooks and all."""
