@@ -14,23 +14,26 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 
+def layers(inputs, outputs):
+    hidden = [nn.Linear(inputs, 128), nn.LeakyReLU(0.2), nn.Linear(128, 128), nn.LeakyReLU(0.2)]
+    return [*hidden, nn.Linear(128, outputs)]
+
+
 class TinyGAN(BaseModel):
     noise_size = 16
 
     def __init__(self):
         super().__init__()
-        self.generator = nn.Sequential(
-            nn.Linear(16, 128), nn.LeakyReLU(0.2), nn.Linear(128, 64), nn.Tanh()
-        )
-        self.critic = nn.Sequential(nn.Linear(64, 128), nn.LeakyReLU(0.2), nn.Linear(128, 1))
+        self.generator = nn.Sequential(*layers(16, 64), nn.Tanh())
+        self.critic = nn.Sequential(*layers(64, 1))
 
     def train_step(self, data, optim_wrapper):
-        real = data["inputs"].flatten(1)
+        real = data["inputs"].flatten(1).requires_grad_()
         fake = self.generator(torch.randn(len(real), 16))
-        loss_d = (
-            F.softplus(self.critic(fake.detach())).mean() + F.softplus(-self.critic(real)).mean()
-        )
-        optim_wrapper["critic"].update_params(loss_d)
+        score = self.critic(real)
+        loss_d = F.softplus(self.critic(fake.detach())).mean() + F.softplus(-score).mean()
+        (slope,) = torch.autograd.grad(score.sum(), real, create_graph=True)
+        optim_wrapper["critic"].update_params(loss_d + 0.15 * slope.square().sum(1).mean())
         loss_g = F.softplus(-self.critic(fake)).mean()
         optim_wrapper["generator"].update_params(loss_g)
         return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
@@ -49,7 +52,7 @@ def digits():
 
 
 def adam(lr):
-    return {"optimizer": {"type": "Adam", "lr": lr, "betas": (0.5, 0.99)}}
+    return {"optimizer": {"type": "Adam", "lr": lr, "betas": (0.0, 0.99)}}
 
 
 custom_hooks = [  # as they would stand in a config of MMagic's
@@ -63,7 +66,7 @@ custom_hooks = [  # as they would stand in a config of MMagic's
     dict(type="EMACertificateHook"),  # fails the run if the shadow is not that average
     dict(
         type="VisualizationHook",
-        interval=200,
+        interval=500,
         vis_kwargs_list=[
             dict(type="GAN", name="trained", sample_model="orig"),
             dict(type="GAN", name="averaged", sample_model="ema"),
@@ -78,13 +81,13 @@ def main(folder="own-model"):
         work_dir=folder,
         train_dataloader=dict(
             dataset=digits(),
-            batch_size=32,
+            batch_size=64,
             sampler=dict(type="InfiniteSampler", seed=0),
             collate_fn=dict(type="default_collate"),
         ),
-        train_cfg=dict(by_epoch=False, max_iters=600),
+        train_cfg=dict(by_epoch=False, max_iters=1500),
         optim_wrapper=dict(
-            constructor="MultiOptimWrapperConstructor", generator=adam(2e-4), critic=adam(2e-4)
+            constructor="MultiOptimWrapperConstructor", generator=adam(2e-3), critic=adam(2e-3)
         ),
         custom_hooks=custom_hooks,
         default_hooks=dict(
@@ -94,8 +97,8 @@ def main(folder="own-model"):
             timer=dict(type="IterTimerHook"),
         ),
         param_scheduler=dict(
-            generator=[dict(type="ReduceLR", mode="max", factor=0.5, patience=1, by_epoch=False)],
-            critic=[dict(type="ReduceLR", mode="max", factor=0.5, patience=1, by_epoch=False)],
+            generator=[dict(type="ReduceLR", factor=0.5, patience=5, by_epoch=False)],
+            critic=[dict(type="ReduceLR", factor=0.5, patience=5, by_epoch=False)],
         ),
         visualizer=dict(type="Visualizer", vis_backends=[dict(type="LocalVisBackend")]),
         default_scope="harness",
