@@ -12,6 +12,9 @@ from torch import Tensor
 
 from harness.errors import SpecError
 
+K = 3
+"""Neighbours that decide a ball's width, as in the paper."""
+
 
 class PrecisionRecall(NamedTuple):
     """Two shares in [0, 1]."""
@@ -23,7 +26,13 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall(
-    fake: Tensor, real: Tensor, *, k: int = 3, rows: int = 10000, columns: int = 10000
+    fake: Tensor,
+    real: Tensor,
+    *,
+    k: int = K,
+    rows: int = 10000,
+    columns: int = 10000,
+    real_radii: Tensor | None = None,
 ) -> PrecisionRecall:
     """Compare all of one set with all of the other; nothing is drawn.
 
@@ -33,6 +42,7 @@ def precision_recall(
         k: neighbours, 1 <= k < N of either set.
         rows: images that are compared at once with ...
         columns: ... this many; what of memory it takes, and no number.
+        real_radii: N, ``neighbour_distances(real, k)`` where it is known already.
 
     Raises:
         SpecError: a set has no k-th neighbour.
@@ -45,7 +55,8 @@ def precision_recall(
                 f"images it must be in 1..{limit}"
             ]
         )
-    real_radii = neighbour_distances(real, k, rows, columns)
+    if real_radii is None:
+        real_radii = neighbour_distances(real, k, rows, columns)
     fake_radii = neighbour_distances(fake, k, rows, columns)
     return PrecisionRecall(
         _share_within(fake, real, real_radii, rows, columns),
@@ -57,17 +68,25 @@ def neighbour_distances(
     features: Tensor, k: int, rows: int = 10000, columns: int = 10000
 ) -> Tensor:
     """Return each member's distance to its k-th nearest *other* member, N, of features NF."""
+    return nearest_distances(features, k, rows, columns)[:, -1]
+
+
+def nearest_distances(features: Tensor, k: int, rows: int = 10000, columns: int = 10000) -> Tensor:
+    """Return each member's distances to its k nearest *other* members, rising, of features NF.
+
+    Column j - 1 of the N x k holds what ``neighbour_distances(features, j)`` gives.
+    """
     nearest = []
     for start in range(0, len(features), rows):
         block = features[start : start + rows]
         best = block.new_full((len(block), k), torch.inf)
         for left in range(0, len(features), columns):
-            distances = _distances(block, features[left : left + columns])
+            distances = pairwise_distances(block, features[left : left + columns])
             own = torch.arange(start, start + len(block), device=block.device) - left
             within = (own >= 0) & (own < distances.shape[1])
             distances[within.nonzero()[:, 0], own[within]] = torch.inf
             best = torch.cat([best, distances], dim=1).topk(k, largest=False).values
-        nearest.append(best[:, -1])
+        nearest.append(best)
     return torch.cat(nearest)
 
 
@@ -76,11 +95,12 @@ def _share_within(points: Tensor, centres: Tensor, radii: Tensor, rows: int, col
     for block in points.split(rows):
         found = torch.zeros(len(block), dtype=torch.bool, device=block.device)
         for part, part_radii in zip(centres.split(columns), radii.split(columns), strict=True):
-            found |= (_distances(block, part) <= part_radii).any(dim=1)
+            found |= (pairwise_distances(block, part) <= part_radii).any(dim=1)
         inside += int(found.sum())
     return inside / len(points)
 
 
-def _distances(first: Tensor, second: Tensor) -> Tensor:
+def pairwise_distances(first: Tensor, second: Tensor) -> Tensor:
+    """Return the Euclidean distances NM of features NF to features MF, any block's the same."""
     # By differences: the form by products gives equal images a distance other than 0.
     return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")

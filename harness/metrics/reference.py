@@ -21,6 +21,7 @@ from harness.errors import DataError, OutputError
 from harness.metrics.extractor import Extractor, Features, require_rgb
 from harness.metrics.fid import Statistics, covariance_root, frechet_distance, statistics_of
 from harness.metrics.inception_score import inception_score
+from harness.metrics.precision_recall import nearest_distances
 from harness.metrics.swd import patches
 from harness.seeding import generator
 
@@ -45,6 +46,8 @@ class Reference:
             below it say little.
         patches: one tensor a pyramid level, of ``swd_images`` images; empty without swd.
         swd_images: real images that swd compares with as many fake ones.
+        neighbours: Nk float32, rising: distances of each real image's features to those of its k
+            nearest others; k is 0 where no metric needs them.
         extractor: the extractor's name.
         extractor_digest: sha256 of its weights.
         digest: of the pixels, the extractor's weights and the protocol.
@@ -57,13 +60,19 @@ class Reference:
     fid_floor: float
     patches: tuple[Tensor, ...]
     swd_images: int
+    neighbours: Tensor
     extractor: str
     extractor_digest: str
     digest: str
 
 
 def load_reference(
-    images: Tensor, extractor: Extractor, *, cache_dir: Path, swd_images: int = 0
+    images: Tensor,
+    extractor: Extractor,
+    *,
+    cache_dir: Path,
+    swd_images: int = 0,
+    neighbours: int = 0,
 ) -> Reference:
     """Read the reference of real images from the cache, or compute and keep it.
 
@@ -74,6 +83,7 @@ def load_reference(
             computed anew.
         swd_images: how many randomly chosen images give patches for swd, 0 for none. Each takes
             75 KB a pyramid level.
+        neighbours: to how many neighbours of each image distances are wanted, fewer than N.
 
     Raises:
         DataError: images are of the wrong type or too few.
@@ -81,15 +91,15 @@ def load_reference(
         OutputError: the cache cannot be written.
     """
     require_rgb(images)
-    _check_counts(len(images), swd_images)
-    digest = _digest(images, extractor, swd_images)
+    _check_counts(len(images), swd_images, neighbours)
+    digest = _digest(images, extractor, swd_images, neighbours)
     path = cache_dir / f"{extractor.name}-{digest[:32]}.reference"
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):
             tensors = read_tensors(path)
             if tensors is None:
-                tensors = _compute(images, extractor, swd_images)
+                tensors = _compute(images, extractor, swd_images, neighbours)
                 write_tensors(path, tensors)
     except OSError as error:
         raise OutputError(
@@ -105,24 +115,33 @@ def extract(images: Tensor, extractor: Extractor) -> Features:
     return Features(features, logits)
 
 
-def _check_counts(images: int, swd_images: int) -> None:
+def _check_counts(images: int, swd_images: int, neighbours: int) -> None:
     if images < 10:
         raise DataError(f"a reference needs at least 10 real images, got {images}: add images")
     if not 0 <= swd_images <= images:
         raise DataError(
             f"swd_images is {swd_images}, there are {images} real images: choose 0..{images}"
         )
+    if not 0 <= neighbours < images:
+        raise DataError(
+            f"{neighbours} neighbours are wanted of each of {images} real images: choose "
+            f"0..{images - 1}"
+        )
 
 
-def _digest(images: Tensor, extractor: Extractor, swd_images: int) -> str:
+def _digest(images: Tensor, extractor: Extractor, swd_images: int, neighbours: int) -> str:
     shape = "x".join(map(str, images.shape))
     protocol = f"{_PROTOCOL}; swd {swd_images}; {extractor.name} {extractor.digest}; {shape}"
+    # Named only where it is there, so that files without it are found as before.
+    protocol += f"; neighbours {neighbours}" if neighbours else ""
     digest = hashlib.sha256(protocol.encode())
     digest.update(images.cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 
-def _compute(images: Tensor, extractor: Extractor, swd_images: int) -> dict[str, Tensor]:
+def _compute(
+    images: Tensor, extractor: Extractor, swd_images: int, neighbours: int
+) -> dict[str, Tensor]:
     features, logits = extract(images, extractor)
     statistics = statistics_of(features)
     tensors = {
@@ -138,6 +157,8 @@ def _compute(images: Tensor, extractor: Extractor, swd_images: int) -> dict[str,
         chosen = images[torch.randperm(len(images), generator=draws)[:swd_images]]
         for level, descriptors in enumerate(patches(chosen, draws)):
             tensors[f"patches.{level}"] = descriptors
+    if neighbours > 0:
+        tensors["neighbours"] = nearest_distances(features, neighbours)
     return tensors
 
 
@@ -166,6 +187,7 @@ def _assemble(
         fid_floor=float(kept["fid_floor"]),
         patches=tuple(kept[name] for name in sorted(kept) if name.startswith("patches.")),
         swd_images=swd_images,
+        neighbours=kept.get("neighbours", features.new_empty(len(features), 0)),
         extractor=extractor.name,
         extractor_digest=extractor.digest,
         digest=digest,

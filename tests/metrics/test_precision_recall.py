@@ -2,7 +2,11 @@ import pytest
 import torch
 
 from harness.errors import SpecError
-from harness.metrics.precision_recall import neighbour_distances, precision_recall
+from harness.metrics.precision_recall import (
+    nearest_distances,
+    neighbour_distances,
+    precision_recall,
+)
 
 
 def features(n: int, seed: int, f: int = 5) -> torch.Tensor:
@@ -13,6 +17,19 @@ def test_radii_are_those_of_a_sort_over_all_others() -> None:
     x = features(23, 0)
     expected = torch.cdist(x.double(), x.double()).sort(dim=1).values[:, 3]
     torch.testing.assert_close(neighbour_distances(x, 3).double(), expected)
+
+
+def test_all_nearest_distances_are_the_radii_of_every_k() -> None:
+    x = features(23, 0)
+    found = nearest_distances(x, 5, rows=4, columns=9)
+    assert all(torch.equal(found[:, k - 1], neighbour_distances(x, k)) for k in range(1, 6))
+
+
+def test_known_radii_give_the_same_numbers() -> None:
+    fake, real = features(30, 1) + 0.7, features(40, 2)
+    radii = nearest_distances(real, 5)[:, 2]
+    assert precision_recall(fake, real, real_radii=radii) == precision_recall(fake, real)
+    assert precision_recall(fake, real, real_radii=0 * radii).precision == 0
 
 
 def test_equals_the_definition_written_out() -> None:

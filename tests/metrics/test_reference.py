@@ -1,6 +1,8 @@
+import hashlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,25 @@ def test_a_reference_holds_what_the_metrics_would_compute(tmp_path: Path) -> Non
     assert [len(level) for level in real.patches] == [20 * 128]
 
 
+def test_neighbours_are_kept_and_leave_all_else_as_it_was(tmp_path: Path) -> None:
+    extractor = Pooled()
+    plain = load_reference(digits(), extractor, cache_dir=tmp_path)
+    assert plain.neighbours.shape == (300, 0)
+    for _ in range(2):
+        real = load_reference(digits(), extractor, cache_dir=tmp_path, neighbours=5)
+        distances = torch.cdist(real.features.double(), real.features.double()).sort(dim=1).values
+        torch.testing.assert_close(real.neighbours.double(), distances[:, 1:6], rtol=1e-6, atol=0)
+    assert extractor.seen == 2 * 300
+    assert_equal(replace(real, digest=plain.digest), plain)
+
+
+def test_files_of_before_there_were_neighbours_are_found(tmp_path: Path) -> None:
+    real = load_reference(digits(20), Pooled(), cache_dir=tmp_path, swd_images=5)
+    protocol = "reference 1: is splits 10; floor 5 halvings; swd 5; pooled " + "a" * 64
+    named = hashlib.sha256(f"{protocol}; 20x3x16x16".encode() + digits(20).numpy().tobytes())
+    assert real.digest == named.hexdigest()
+
+
 def test_the_floor_is_a_distance_between_halves(tmp_path: Path) -> None:
     real = load_reference(digits(), Pooled(), cache_dir=tmp_path)
     halves = real.features.split(150)
@@ -81,15 +102,19 @@ def test_other_pixels_shapes_weights_or_protocols_are_other_references(tmp_path:
     changed = digits()
     changed[7, 1, 2, 3] ^= 1
     asked = [
-        (digits(), Pooled(), 0),
-        (changed, Pooled(), 0),
-        (digits().view(75, 3, 32, 32), Pooled(), 0),
-        (digits(), Pooled("b" * 64), 0),
-        (digits(), Pooled(), 3),
+        (digits(), Pooled(), 0, 0),
+        (changed, Pooled(), 0, 0),
+        (digits().view(75, 3, 32, 32), Pooled(), 0, 0),
+        (digits(), Pooled("b" * 64), 0, 0),
+        (digits(), Pooled(), 3, 0),
+        (digits(), Pooled(), 0, 3),
+        (digits(), Pooled(), 0, 5),
     ]
     digests = [
-        load_reference(images, extractor, cache_dir=tmp_path, swd_images=n).digest
-        for images, extractor, n in asked
+        load_reference(
+            images, extractor, cache_dir=tmp_path, swd_images=n, neighbours=neighbours
+        ).digest
+        for images, extractor, n, neighbours in asked
     ]
     assert len(set(digests)) == len(asked) == len(list(tmp_path.glob("*.reference")))
 
@@ -168,6 +193,8 @@ def test_too_few_or_too_small_images_are_refused(tmp_path: Path) -> None:
         load_reference(digits(9), Pooled(), cache_dir=tmp_path)
     with pytest.raises(DataError, match="swd_images is 21, there are 20"):
         load_reference(digits(20), Pooled(), cache_dir=tmp_path, swd_images=21)
+    with pytest.raises(DataError, match=r"20 neighbours .* choose 0\.\.19"):
+        load_reference(digits(20), Pooled(), cache_dir=tmp_path, neighbours=20)
     with pytest.raises(SpecError, match="8x8"):
         load_reference(digits(20, size=8), Pooled(), cache_dir=tmp_path, swd_images=20)
 
