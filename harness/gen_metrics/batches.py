@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from harness.errors import DataError, SpecError
-from harness.metrics.path_length import Space, path_ends
+from harness.metrics.path_length import Space, path_ends, places
 from harness.seeding import generator
 from harness.structures import DataSample
 
@@ -202,9 +202,7 @@ class PathBatches:
         assert self.size is not None
         seed, device = self.request.seed, next(self.model.parameters()).device
         ends = latents(2 * self.count, self.size, seed, "path latents").unflatten(0, (-1, 2))
-        share = torch.rand(
-            self.count, generator=generator(seed, "path places"), dtype=torch.float64
-        ).float()
+        share = places(self.count, seed)
         if self.path.sampling == "end":
             share = torch.zeros_like(share)
         settings = self._settings()

@@ -1,28 +1,39 @@
 """Score generated images in one pass: each is looked at once, whatever the number of metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from harness.errors import DataError, SpecError
+from harness.metrics.density_coverage import K as DENSITY_K
+from harness.metrics.density_coverage import DensityCoverage, density_coverage
 from harness.metrics.extractor import Extractor, Features, require_rgb
 from harness.metrics.fid import StatisticsAccumulator, frechet_distance
 from harness.metrics.inception_score import inception_score
 from harness.metrics.kid import kid
 from harness.metrics.ms_ssim import consecutive_pairs, ms_ssim
+from harness.metrics.precision_recall import K as PRECISION_K
+from harness.metrics.precision_recall import PrecisionRecall, precision_recall
 from harness.metrics.reference import EXTRACT_BATCH, Reference
 from harness.metrics.swd import patches, swd
 from harness.seeding import generator
 
-METRICS = ("fid", "is", "kid", "swd", "ms_ssim")
-_OF_FEATURES = frozenset({"fid", "is", "kid"})
+_OF_BALLS = ("precision", "recall", "density", "coverage")
+_OF_FEATURES = frozenset({"fid", "is", "kid", *_OF_BALLS})
+METRICS = ("fid", "is", "kid", "swd", "ms_ssim", *_OF_BALLS)
 
 
 def quantity(metric: str, extractor: str) -> str:
     """Return a metric's full name: ``fid[digits-cnn]`` for ``fid``, plain ``swd`` for ``swd``."""
     return f"{metric}[{extractor}]" if metric in _OF_FEATURES else metric
+
+
+def neighbours(metrics: Sequence[str]) -> int:
+    """Return of how many neighbours of each real image the metrics need the distances."""
+    return max(PRECISION_K, DENSITY_K) if set(_OF_BALLS).intersection(metrics) else 0
 
 
 class Evaluation:
@@ -33,11 +44,15 @@ class Evaluation:
 
     Args:
         metrics: some of ``METRICS``.
-        reference: of the real images, from the same extractor; with patches for swd.
+        reference: of the real images, from the same extractor; with patches for swd, and
+            ``neighbours(metrics)`` neighbours for precision, recall, density and coverage.
         extractor: looks at the images.
         kid_subsets: pairs of subsets for kid.
         kid_subset_size: images in each.
         seed: of every draw: kid's subsets, the order of is, places and directions of swd.
+
+    Precision and recall take the 3rd neighbour, density and coverage the 5th, as their papers do;
+    these are no settings, so that a name has one meaning.
 
     Raises:
         SpecError: a metric is unknown or lacks what it needs; all problems at once.
@@ -85,18 +100,22 @@ class Evaluation:
 
         Raises:
             DataError: no images, or fewer than swd or ms_ssim need.
-            SpecError: fewer images than a kid subset or is splits.
+            SpecError: fewer images than a kid subset, is splits or neighbours.
         """
         rest = torch.cat(self._waiting) if self._waiting else torch.empty(0)
         self._waiting = []
         if len(rest) > 0:
             self._look(rest)
-        scores = {
+        scores: dict[str, Callable[[], float]] = {
             "fid": self._fid,
             "is": self._inception_score,
             "kid": self._kid,
             "swd": self._swd,
             "ms_ssim": self._ms_ssim,
+            "precision": lambda: self._precision_recall.precision,
+            "recall": lambda: self._precision_recall.recall,
+            "density": lambda: self._density_coverage.density,
+            "coverage": lambda: self._density_coverage.coverage,
         }
         return {quantity(name, self._extractor.name): scores[name]() for name in self._metrics}
 
@@ -120,12 +139,25 @@ class Evaluation:
         logits = [seen.logits for seen in self._features]
         return inception_score(torch.cat(logits), seed=self._seed) if logits else _none("is")
 
-    def _kid(self) -> float:
+    def _fake(self, metric: str) -> Tensor:
         features = [seen.features for seen in self._features]
-        if not features:
-            return _none("kid")
+        return torch.cat(features) if features else _none(metric)
+
+    @cached_property
+    def _precision_recall(self) -> PrecisionRecall:
+        fake, real = self._fake("precision and recall"), self._reference
+        radii = real.neighbours[:, PRECISION_K - 1]
+        return precision_recall(fake, real.features, k=PRECISION_K, real_radii=radii)
+
+    @cached_property
+    def _density_coverage(self) -> DensityCoverage:
+        fake, real = self._fake("density and coverage"), self._reference
+        radii = real.neighbours[:, DENSITY_K - 1]
+        return density_coverage(fake, real.features, k=DENSITY_K, real_radii=radii)
+
+    def _kid(self) -> float:
         return kid(
-            torch.cat(features),
+            self._fake("kid"),
             self._reference.features,
             subsets=self._kid_subsets,
             subset_size=self._kid_subset_size,
@@ -175,6 +207,11 @@ def _check(
         )
     if "swd" in metrics and not reference.patches:
         problems.append("swd needs patches of real images: make the reference with swd_images")
+    if reference.neighbours.shape[1] < (needed := neighbours(metrics)):
+        problems.append(
+            f"{', '.join(_OF_BALLS)} need neighbours of the real images: make the reference with "
+            f"neighbours={needed}"
+        )
     if "kid" in metrics and kid_subset_size > len(reference.features):
         problems.append(
             f"kid_subset_size is {kid_subset_size}, there are {len(reference.features)} real "

@@ -10,12 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 from harness.errors import WeightsError
 from harness.metrics.extractor import Features, full_precision, read_weights, require_rgb
 
 FILE_NAME = "pt_inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+SIZE_PX = 299
 ENVIRONMENT_VARIABLE = "HARNESS_INCEPTION_WEIGHTS"
 
 _WHAT = (
@@ -67,6 +69,17 @@ class InceptionExtractor:
         require_rgb(images)
         with full_precision():
             return Features(*self._network(images.to(self.device)))
+
+    @torch.inference_mode()
+    def look(self, images: Tensor) -> Features:
+        """Look at N3HW images in 0..255 of any type, unchecked; floats are not rounded."""
+        *trunk, last = self._network.children()
+        with full_precision():
+            resized = interpolate_bilinear_2d_like_tensorflow1x(
+                images.to(self.device).float(), size=(SIZE_PX, SIZE_PX), align_corners=False
+            )
+            features = torch.nn.Sequential(*trunk)((resized - 128) / 128).flatten(1)
+            return Features(features, features.mm(last.weight.T))
 
 
 def _load_network(path: Path) -> torch.nn.Module:

@@ -60,7 +60,7 @@ def consecutive_pairs(images: Tensor) -> tuple[Tensor, Tensor]:
 def _luminance_and_contrast(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Wang et al. 2003, equations 1 to 3 with C3 = C2 / 2, at every place of the window."""
     n = len(x)
-    moments = _blur(torch.cat([x, y, x * x, y * y, x * y])).split(n)
+    moments = _blur(torch.cat([x, y, x * x, y * y, x * y])).unflatten(0, (5, n))
     mean_x, mean_y, xx, yy, xy = moments
     squares = mean_x.square() + mean_y.square()
     product = mean_x * mean_y

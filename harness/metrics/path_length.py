@@ -4,6 +4,7 @@ Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversa
 (arXiv 1812.04948), section 4.1, equations 2 and 3. Letters: N pairs, Z latent.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -11,8 +12,49 @@ import torch
 from torch import Tensor
 
 from harness.errors import DataError
+from harness.seeding import generator
 
+EPSILON = 1e-4
+"""Length of a step, as a share of the way: the paper's."""
 Space = Literal["Z", "W"]
+
+
+def path_length(
+    draw: Callable[[Tensor], Tensor],
+    distance: Callable[[Tensor, Tensor], Tensor],
+    ends: Tensor,
+    share: Tensor,
+    *,
+    space: Space,
+    epsilon: float = EPSILON,
+    pairs: int = 250,
+) -> float:
+    """Return the mean of d(G(t), G(t + epsilon)) / epsilon^2 over N steps, outliers left out.
+
+    Args:
+        draw: turns latents or codes NZ into images float N3HW in [-1, 1]; the two ends of a step
+            stand side by side, and have to be drawn with the same injected noise.
+        distance: N distances between images, >= 0.
+        ends: N2Z, between which the steps lie: latents for Z, their mapped codes for W.
+        share: N, in [0, 1]: where on the way a step begins.
+        space: Z interpolates spherically (equation 2), W linearly (equation 3).
+        epsilon: length of a step, as a share of the way.
+        pairs: steps that are drawn at once.
+
+    Raises:
+        DataError: there is no step.
+    """
+    distances = [torch.empty(0)]
+    for between, at in zip(ends.split(pairs), share.split(pairs), strict=True):
+        images = draw(path_ends(between, at, epsilon, space))
+        distances.append(distance(images[0::2], images[1::2]).cpu())
+    return mean_path_length(torch.cat(distances), epsilon)
+
+
+def places(count: int, seed: int, images: int = 0) -> Tensor:
+    """Return N places in [0, 1], uniform on whole paths, a function of seed and images shown."""
+    random = generator(seed, "path places", images)
+    return torch.rand(count, generator=random, dtype=torch.float64).float()
 
 
 def slerp(first: Tensor, second: Tensor, share: Tensor) -> Tensor:

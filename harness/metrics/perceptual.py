@@ -3,7 +3,7 @@
 import itertools
 import pickle
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from harness.errors import SpecError, WeightsError
 from harness.metrics.digits_cnn import NAME as DIGITS
 from harness.metrics.digits_cnn import DigitsExtractor
+from harness.metrics.extractor import Extractor, Features
 
 LPIPS = "lpips-vgg16"
 DISTANCES = (DIGITS, LPIPS)
@@ -54,6 +55,44 @@ def load_distance(
     if name == LPIPS:
         return _lpips(_state(weights, "weights"), _state(vgg16_weights, "vgg16_weights"), device)
     raise SpecError([f"unknown perceptual distance '{name}': use one of {', '.join(DISTANCES)}"])
+
+
+@runtime_checkable
+class LooksClosely(Protocol):
+    """An extractor that sees differences far below one grey level."""
+
+    def look(self, images: Tensor) -> Features:
+        """Look at N3HW images in 0..255 of any type; floats are not rounded."""
+
+
+class FeatureDistance:
+    """Squared distance of an extractor's features, each image's made to length 1: in [0, 4].
+
+    It stands in for LPIPS where its weights are not at hand, and its numbers say nothing beside
+    those of LPIPS or of another extractor.
+
+    Raises:
+        SpecError: the extractor rounds images.
+    """
+
+    def __init__(self, extractor: Extractor) -> None:
+        if not isinstance(extractor, LooksClosely):
+            raise SpecError(
+                [
+                    f"path lengths: extractor '{extractor.name}' does not see steps below one "
+                    "grey level: take digits-cnn or inception-v3-compat, or give evaluate.lpips"
+                ]
+            )
+        self.name = extractor.name
+        self._look = extractor.look
+
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return N distances of images float N3HW in [-1, 1] (not clamped)."""
+        a, b = (
+            nn.functional.normalize(self._look((x.float() + 1) * 127.5).features, dim=1)
+            for x in (first, second)
+        )
+        return (a - b).square().sum(dim=1)
 
 
 class _DigitsDistance:

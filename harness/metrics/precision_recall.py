@@ -58,10 +58,15 @@ def precision_recall(
     if real_radii is None:
         real_radii = neighbour_distances(real, k, rows, columns)
     fake_radii = neighbour_distances(fake, k, rows, columns)
-    return PrecisionRecall(
-        _share_within(fake, real, real_radii, rows, columns),
-        _share_within(real, fake, fake_radii, rows, columns),
-    )
+    on_real, on_fake = (torch.zeros(len(x), dtype=torch.bool, device=x.device) for x in (fake, real))
+    for top in range(0, len(fake), rows):
+        here = slice(top, top + rows)
+        for left in range(0, len(real), columns):
+            there = slice(left, left + columns)
+            distances = pairwise_distances(fake[here], real[there])
+            on_real[here] |= (distances <= real_radii[there]).any(dim=1)
+            on_fake[there] |= (distances <= fake_radii[here, None]).any(dim=0)
+    return PrecisionRecall(int(on_real.sum()) / len(fake), int(on_fake.sum()) / len(real))
 
 
 def neighbour_distances(
@@ -88,16 +93,6 @@ def nearest_distances(features: Tensor, k: int, rows: int = 10000, columns: int 
             best = torch.cat([best, distances], dim=1).topk(k, largest=False).values
         nearest.append(best)
     return torch.cat(nearest)
-
-
-def _share_within(points: Tensor, centres: Tensor, radii: Tensor, rows: int, columns: int) -> float:
-    inside = 0
-    for block in points.split(rows):
-        found = torch.zeros(len(block), dtype=torch.bool, device=block.device)
-        for part, part_radii in zip(centres.split(columns), radii.split(columns), strict=True):
-            found |= (pairwise_distances(block, part) <= part_radii).any(dim=1)
-        inside += int(found.sum())
-    return inside / len(points)
 
 
 def pairwise_distances(first: Tensor, second: Tensor) -> Tensor:

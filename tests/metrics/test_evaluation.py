@@ -1,4 +1,5 @@
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +12,16 @@ from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_featur
 
 from harness.errors import DataError, SpecError
 from harness.metrics.digits_cnn import digits_split
-from harness.metrics.evaluation import METRICS, Evaluation, quantity
+from harness.metrics.density_coverage import density_coverage
+from harness.metrics.evaluation import METRICS, Evaluation, neighbours, quantity
 from harness.metrics.extractor import Features
 from harness.metrics.features import load_extractor
 from harness.metrics.ms_ssim import consecutive_pairs, ms_ssim
+from harness.metrics.precision_recall import precision_recall
 from harness.metrics.reference import EXTRACT_BATCH, Reference, load_reference
 
 DIGITS_CNN = load_extractor("digits-cnn")
+OF_BALLS = ("precision", "recall", "density", "coverage")
 OF_DIGITS = ("fid", "is", "kid", "ms_ssim")
 
 
@@ -40,14 +44,15 @@ def real() -> Tensor:
 
 @pytest.fixture(scope="module")
 def reference(real: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    return load_reference(real, DIGITS_CNN, cache_dir=tmp_path_factory.mktemp("cache"))
+    folder = tmp_path_factory.mktemp("cache")
+    return load_reference(real, DIGITS_CNN, cache_dir=folder, neighbours=neighbours(OF_BALLS))
 
 
 @pytest.fixture(scope="module")
 def corners(real: Tensor, tmp_path_factory: pytest.TempPathFactory) -> Reference:
     large = real[:300].repeat(1, 1, 4, 4)
     folder = tmp_path_factory.mktemp("cache")
-    return load_reference(large, Corners(), cache_dir=folder, swd_images=20)
+    return load_reference(large, Corners(), cache_dir=folder, swd_images=20, neighbours=5)
 
 
 def noisy(images: Tensor, deviation: float) -> Tensor:
@@ -56,9 +61,14 @@ def noisy(images: Tensor, deviation: float) -> Tensor:
     return disturbed.round().clamp(0, 255).to(torch.uint8)
 
 
-def scores(images: Tensor, reference: Reference, sizes: int | list[int] = 500) -> dict[str, float]:
+def scores(
+    images: Tensor,
+    reference: Reference,
+    sizes: int | list[int] = 500,
+    metrics: tuple[str, ...] = OF_DIGITS,
+) -> dict[str, float]:
     evaluation = Evaluation(
-        OF_DIGITS, reference=reference, extractor=DIGITS_CNN, kid_subsets=10, kid_subset_size=500
+        metrics, reference=reference, extractor=DIGITS_CNN, kid_subsets=10, kid_subset_size=500
     )
     for batch in images.split(sizes):
         evaluation.update(batch)
@@ -131,9 +141,10 @@ def test_the_usual_kid_protocol_is_torch_fidelitys() -> None:
 
 def test_the_same_bits_for_any_batch_size(real: Tensor, reference: Reference) -> None:
     fake = noisy(real, 20)[:701]
-    whole = scores(fake, reference, 701)
-    assert whole == scores(fake, reference, 37)
-    assert whole == scores(fake, reference, [1, 249, 1, 0, 450])
+    every = (*OF_DIGITS, *OF_BALLS)
+    whole = scores(fake, reference, 701, every)
+    assert whole == scores(fake, reference, 37, every)
+    assert whole == scores(fake, reference, [1, 249, 1, 0, 450], every)
 
 
 def test_swd_does_not_depend_on_the_batch_size_either(real: Tensor, corners: Reference) -> None:
@@ -181,9 +192,48 @@ def test_all_metrics_in_one_pass(real: Tensor, corners: Reference) -> None:
     )
     evaluation.update(real[300:720].repeat(1, 1, 4, 4))
     found = evaluation.compute()
-    assert list(found) == ["fid[corners]", "is[corners]", "kid[corners]", "swd", "ms_ssim"]
+    assert list(found) == [
+        *("fid[corners]", "is[corners]", "kid[corners]", "swd", "ms_ssim"),
+        *("precision[corners]", "recall[corners]", "density[corners]", "coverage[corners]"),
+    ]
     assert np.isfinite(list(found.values())).all()
     assert looked == [250, 170]
+
+
+def test_balls_are_those_of_3_and_of_5_neighbours(real: Tensor, reference: Reference) -> None:
+    fake = noisy(real, 40)[:700]
+    found = scores(fake, reference, 37, OF_BALLS)
+    seen = torch.cat([DIGITS_CNN(batch).features for batch in fake.split(EXTRACT_BATCH)])
+    three = precision_recall(seen, reference.features, k=3)
+    five = density_coverage(seen, reference.features, k=5)
+    expected = dict(zip(OF_BALLS, [*three, *five], strict=True))
+    assert {name: found[f"{name}[digits-cnn]"] for name in OF_BALLS} == expected
+    assert len(set(expected.values())) == 4
+    assert 0 < min(expected.values())
+
+
+def test_metrics_of_balls_change_no_other_and_are_changed_by_none(
+    real: Tensor, reference: Reference
+) -> None:
+    fake, whole = noisy(real, 20)[:501], {}
+    for metrics in (("fid", "is"), OF_BALLS, ("density",)):
+        evaluation = Evaluation(metrics, reference=reference, extractor=DIGITS_CNN)
+        evaluation.update(fake)
+        whole |= (found := evaluation.compute())
+        assert list(found) == [quantity(name, "digits-cnn") for name in metrics]
+    together = scores(fake, reference, metrics=(*OF_DIGITS, *OF_BALLS))
+    assert whole == {name: together[name] for name in whole}
+
+
+def test_only_metrics_of_balls_need_neighbours() -> None:
+    assert [neighbours([name]) for name in METRICS] == [0] * 5 + [5] * 4
+
+
+def test_a_reference_without_neighbours_is_refused(real: Tensor, tmp_path: Path) -> None:
+    plain = load_reference(real[:100], DIGITS_CNN, cache_dir=tmp_path)
+    with pytest.raises(SpecError, match="make the reference with neighbours=5"):
+        Evaluation(["fid", "coverage"], reference=plain, extractor=DIGITS_CNN)
+    assert Evaluation(["fid"], reference=plain, extractor=DIGITS_CNN)
 
 
 def test_full_names_state_the_protocol() -> None:
@@ -205,7 +255,7 @@ def test_all_problems_of_a_request_are_told_at_once(reference: Reference) -> Non
         assert part in problem
 
 
-@pytest.mark.parametrize("metric", OF_DIGITS)
+@pytest.mark.parametrize("metric", [*OF_DIGITS, *OF_BALLS])
 def test_no_images_give_no_score(metric: str, reference: Reference) -> None:
     with pytest.raises(DataError):
         Evaluation([metric], reference=reference, extractor=DIGITS_CNN).compute()

@@ -9,6 +9,7 @@ from harness.errors import DataError, WeightsError
 from harness.metrics.extractor import full_precision
 from harness.metrics.features import Extractor, load_extractor
 from harness.metrics.inception import ENVIRONMENT_VARIABLE, FILE_NAME, SHA256, weights_path
+from harness.metrics.perceptual import LooksClosely
 
 NAME = "inception-v3-compat"
 
@@ -52,6 +53,14 @@ def test_features_are_those_of_torch_fidelity(
     assert seen.features.shape == (2, extractor.num_features)
     assert seen.logits.shape == (2, extractor.num_classes)
     assert extractor.digest == digest
+
+
+def test_a_closer_look_gives_the_same_of_bytes_and_rounds_nothing(extractor: Extractor) -> None:
+    assert isinstance(extractor, LooksClosely)
+    images = torch.randint(256, (2, 3, 8, 8), dtype=torch.uint8)
+    torch.testing.assert_close(extractor.look(images), extractor(images), rtol=1e-5, atol=1e-6)
+    nearby = extractor.look(images + 0.25)
+    assert not torch.equal(nearby.features, extractor.look(images).features)
 
 
 def test_grey_images_are_refused(extractor: Extractor) -> None:

@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from harness.errors import DataError
-from harness.metrics.path_length import crop_and_shrink, mean_path_length, path_ends, slerp
+from harness.metrics.path_length import (
+    crop_and_shrink,
+    mean_path_length,
+    path_ends,
+    path_length,
+    places,
+    slerp,
+)
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -40,9 +47,50 @@ def test_m12_outliers_are_discarded_by_percentiles_whose_values_stay() -> None:
     assert mean_path_length(torch.tensor([0.0, 4.0]), epsilon=0.5) == pytest.approx(8.0)
 
 
+def squared(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    return (first - second).square().sum(dim=(1, 2, 3))
+
+
+def test_a_linear_generators_length_in_w_is_that_of_the_way() -> None:
+    """G(w) = A w: a step of epsilon moves the image by epsilon A (b - a), wherever it begins."""
+    matrix, ends = normal(12, 5, seed=3).double(), normal(600, 2, 5).double()
+    found = path_length(
+        lambda codes: (codes @ matrix.T).view(-1, 3, 2, 2),
+        squared,
+        ends,
+        places(600, 0).double(),
+        space="W",
+        pairs=70,
+    )
+    ways = ((ends[:, 1] - ends[:, 0]) @ matrix.T).square().sum(1)
+    assert found == pytest.approx(mean_path_length(ways, 1.0), rel=1e-6)
+
+
+def test_a_scaling_generators_length_in_z_is_that_of_the_arc() -> None:
+    """G(z) = 3 z of unit vectors: a step is the chord of epsilon times the angle."""
+    ends = normal(600, 2, 12).double()
+    found = path_length(
+        lambda z: 3 * z.view(-1, 3, 2, 2), squared, ends, places(600, 0).double(), space="Z"
+    )
+    a, b = torch.nn.functional.normalize(ends, dim=-1).unbind(1)
+    angles = (a * b).sum(1).acos()
+    assert found == pytest.approx(mean_path_length(9 * angles.square(), 1.0), rel=1e-6)
+
+
+def test_places_lie_on_the_whole_way_and_depend_on_seed_and_images() -> None:
+    share = places(5000, 1)
+    assert 0 <= share.min() < 0.01 < 0.99 < share.max() <= 1
+    assert float(share.mean()) == pytest.approx(0.5, abs=0.02)
+    assert torch.equal(share, places(5000, 1))
+    assert not torch.equal(share, places(5000, 2))
+    assert not torch.equal(share, places(5000, 1, images=4))
+
+
 def test_no_pair_has_no_length() -> None:
     with pytest.raises(DataError, match="at least one pair"):
         mean_path_length(torch.empty(0), 1e-4)
+    with pytest.raises(DataError, match="at least one pair"):
+        path_length(torch.zeros_like, squared, normal(0, 2, 5), torch.empty(0), space="Z")
 
 
 def test_m12_the_crop_is_the_papers_and_may_be_left_out() -> None:

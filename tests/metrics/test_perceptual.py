@@ -7,8 +7,8 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from harness.errors import SpecError, WeightsError
 from harness.images import to_float
-from harness.metrics.features import load_extractor
-from harness.metrics.perceptual import load_distance
+from harness.metrics.features import Features, load_extractor
+from harness.metrics.perceptual import FeatureDistance, load_distance
 
 CHANNELS = (64, 128, 256, 512, 512)
 
@@ -32,6 +32,38 @@ def test_distances_are_smooth_in_steps_far_below_one_grey_level() -> None:
     distance = load_distance("digits-cnn")
     small, smaller = (distance(a, a + step * size).mean() for size in (1e-3, 5e-4))
     assert small / smaller == pytest.approx(4, rel=0.02)
+
+
+def test_distance_of_features_is_that_of_their_directions() -> None:
+    a, b = images(), images(seed=1)
+    extractor = load_extractor("digits-cnn")
+    distance = FeatureDistance(extractor)
+    assert distance.name == "digits-cnn"
+    u, v = (extractor(x).features.double() for x in (a, b))
+    cosines = (u * v).sum(1) / (u.norm(dim=1) * v.norm(dim=1))
+    found = distance(to_float(a), to_float(b))
+    torch.testing.assert_close(found.double(), 2 - 2 * cosines, rtol=1e-4, atol=1e-6)
+    assert distance(to_float(a), to_float(a)).tolist() == [0.0] * 3
+
+
+def test_distance_of_features_is_smooth_far_below_one_grey_level() -> None:
+    a = to_float(images())
+    step = torch.randn(a.shape, generator=torch.Generator().manual_seed(2))
+    distance = FeatureDistance(load_extractor("digits-cnn"))
+    small, smaller = (distance(a, a + step * size).mean() for size in (1e-3, 5e-4))
+    assert small / smaller == pytest.approx(4, rel=0.02)
+
+
+def test_an_extractor_that_rounds_images_has_no_distance() -> None:
+    class Rounding:
+        name, digest, device = "rounding", "r" * 64, torch.device("cpu")
+        num_features = num_classes = 1
+
+        def __call__(self, images: torch.Tensor) -> Features:
+            return Features(images.float().mean((1, 2, 3))[:, None], torch.zeros(len(images), 1))
+
+    with pytest.raises(SpecError, match="'rounding' does not see steps below one grey level"):
+        FeatureDistance(Rounding())
 
 
 @pytest.fixture(scope="module")
