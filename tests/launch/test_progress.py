@@ -81,9 +81,7 @@ def test_outside_of_a_terminal_there_is_a_line_now_and_then(running, capsys):
         display([running])
         display([running])
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == (
-        f"  {running.run.name}: 2/4 kimg, 100 img/s, FID raw 9.0, best 8.2 (m0.1)"
-    )
+    assert lines[0] == (f"  {running.run.name}: 2/4 kimg, 100 img/s, FID raw 9.0, best 8.2 (m0.1)")
     assert re.fullmatch(r"  0:00 gone, about 0:\d\d left", lines[1])
     assert len(lines) == 2
 
