@@ -91,6 +91,7 @@ class Styled(nn.Module):
         curr_scale: int = -1,
         input_is_latent: bool = False,
         truncation: float = 1.0,
+        randomize_noise: bool = True,
     ) -> Tensor:
         codes = noise if input_is_latent else self.style_mapping(noise)
         return self.synthesis(codes * truncation).view(-1, 3, 8, 8).tanh()

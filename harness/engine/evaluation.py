@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.prepare import Prepared
+from harness.engine.path_lengths import PathLengths
 from harness.errors import Diverged
 from harness.gans.base import GAN
 from harness.images import to_uint8
-from harness.metrics.evaluation import Evaluation, quantity
+from harness.metrics.evaluation import Evaluation, neighbours
 from harness.metrics.features import load_extractor, upscale_to
 from harness.metrics.reference import load_reference
 from harness.seeding import generator
 from harness.spec.schema import Evaluate
-from harness.spec.vocabulary import EXTRACTED_METRICS
+from harness.spec.vocabulary import PATH_METRICS
 
 _SWD_IMAGES = 8192
 
@@ -26,7 +27,8 @@ class ArmsEvaluator:
     """Measures each arm of a GAN against the real images.
 
     Images of a scale below the final one are enlarged to it (nearest) first, so that a metric
-    means the same throughout a run.
+    means the same throughout a run. ``settings.truncation`` holds for all images but those of path
+    lengths.
 
     Args:
         settings: what is measured, on how many images.
@@ -63,15 +65,17 @@ class ArmsEvaluator:
             self.extractor,
             cache_dir=cache_dir,
             swd_images=swd if "swd" in settings.metrics else 0,
+            neighbours=neighbours(settings.metrics),
         )
+        self.paths = PathLengths(settings, self.extractor, seed, self.scale, device)
 
     def real_values(self) -> dict[str, float]:
         """Return what the real images themselves score: the FID of random halves, their IS."""
         values = {"fid": self.reference.fid_floor, "is": self.reference.inception_score}
         return {
-            quantity(name, self.extractor.name): value
+            self.settings.quantity(name): value
             for name, value in values.items()
-            if name in EXTRACTED_METRICS & set(self.settings.metrics)
+            if name in self.settings.metrics
         }
 
     @torch.no_grad()
@@ -95,20 +99,28 @@ class ArmsEvaluator:
         Raises:
             Diverged: if an image is not finite.
         """
+        values = self._scores(model, network, iteration)
+        values |= self.paths.measure(model, network, iteration)
+        return {self.settings.quantity(name): values[name] for name in self.settings.metrics}
+
+    def _scores(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+        metrics = [name for name in self.settings.metrics if name not in PATH_METRICS]
+        if not metrics:
+            return {}
         latents = self.latents(model, "evaluation latents", self.settings.fake_images)
         evaluation = Evaluation(
-            self.settings.metrics,
+            metrics,
             reference=self.reference,
             extractor=self.extractor,
             kid_subsets=self.settings.kid_subsets,
             kid_subset_size=self.settings.kid_subset_size,
         )
         for batch in latents.split(self.settings.batch_size):
-            images = model.draw(network, batch)
+            images = model.draw(network, batch, self.settings.sample_kwargs)
             if not bool(images.isfinite().all()):
                 raise Diverged(iteration)
             evaluation.update(upscale_to(to_uint8(images), self.scale))
-        return evaluation.compute()
+        return dict(zip(metrics, evaluation.compute().values(), strict=True))
 
     def latents(self, model: GAN, purpose: str, count: int) -> Tensor:
         """Return latents, the same on every device."""
@@ -119,8 +131,11 @@ class ArmsEvaluator:
     def samples(self, model: GAN, count: int) -> dict[str, NDArray[np.uint8]]:
         """Return ``count`` images uint8 NHWC of each arm, from the same latents."""
         latents = self.latents(model, "sample latents", count)
-        networks = model.networks()
-        return {
-            arm: to_uint8(model.draw(networks[name], latents)).permute(0, 2, 3, 1).cpu().numpy()
+        kwargs = self.settings.sample_kwargs
+        drawn = {
+            arm: model.draw(model.networks()[name], latents, kwargs)
             for arm, name in self.arms.items()
+        }
+        return {
+            arm: to_uint8(images).permute(0, 2, 3, 1).cpu().numpy() for arm, images in drawn.items()
         }

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from harness.errors import DataError, SpecError
-from harness.metrics.path_length import Space, path_ends, places
+from harness.metrics.path_length import Space, mapping_of, path_ends, places
 from harness.seeding import generator
 from harness.structures import DataSample
 
@@ -245,15 +245,6 @@ class PathBatches:
 
 
 @runtime_checkable
-class MapsLatents(Protocol):
-    """A generator with a mapping network."""
-
-    @property
-    def style_mapping(self) -> nn.Module:
-        """Maps latents NZ to codes."""
-
-
-@runtime_checkable
 class InjectsNoise(Protocol):
     """A generator that can make the noise it adds to its layers beforehand."""
 
@@ -262,11 +253,12 @@ class InjectsNoise(Protocol):
 
 
 def _mapping(network: nn.Module) -> nn.Module:
-    if not isinstance(network, MapsLatents):
+    mapping = mapping_of(network)
+    if mapping is None:
         raise SpecError(
             [f'PPL: {type(network).__name__} has no style_mapping, so no space W: give space="Z"']
         )
-    return network.style_mapping
+    return mapping
 
 
 def _batch_size(dataloader: DataLoader[Any]) -> int:

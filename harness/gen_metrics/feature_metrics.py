@@ -207,6 +207,6 @@ class PrecisionAndRecall(FeatureMetric):
 
     def compute_metrics(self, results: Tensor) -> dict[str, float]:
         """Return both shares of all features, NF."""
-        sizes = {"rows": self.row_batch_size, "columns": self.col_batch_size}
-        shares = precision_recall(results, self.real, k=self.k, **sizes)
+        rows, columns = self.row_batch_size, self.col_batch_size
+        shares = precision_recall(results, self.real, k=self.k, rows=rows, columns=columns)
         return self.named("precision", shares.precision) | self.named("recall", shares.recall)

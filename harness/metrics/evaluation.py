@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from harness.errors import DataError, SpecError
-from harness.metrics.density_coverage import K as DENSITY_K
 from harness.metrics.density_coverage import DensityCoverage, density_coverage
+from harness.metrics.density_coverage import K as DENSITY_K
 from harness.metrics.extractor import Extractor, Features, require_rgb
 from harness.metrics.fid import StatisticsAccumulator, frechet_distance
 from harness.metrics.inception_score import inception_score

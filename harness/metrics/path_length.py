@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.errors import DataError
 from harness.seeding import generator
@@ -44,7 +44,9 @@ def path_length(
     Raises:
         DataError: there is no step.
     """
-    distances = [torch.empty(0)]
+    if len(share) == 0:
+        raise DataError("a path length needs at least one pair of images, none was asked for")
+    distances = []
     for between, at in zip(ends.split(pairs), share.split(pairs), strict=True):
         images = draw(path_ends(between, at, epsilon, space))
         distances.append(distance(images[0::2], images[1::2]).cpu())
@@ -55,6 +57,11 @@ def places(count: int, seed: int, images: int = 0) -> Tensor:
     """Return N places in [0, 1], uniform on whole paths, a function of seed and images shown."""
     random = generator(seed, "path places", images)
     return torch.rand(count, generator=random, dtype=torch.float64).float()
+
+
+def mapping_of(network: nn.Module) -> nn.Module | None:
+    """Return what maps a generator's latents to codes, ``style_mapping``; None if nothing does."""
+    return dict(network.named_children()).get("style_mapping")
 
 
 def slerp(first: Tensor, second: Tensor, share: Tensor) -> Tensor:

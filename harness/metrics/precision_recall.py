@@ -58,7 +58,8 @@ def precision_recall(
     if real_radii is None:
         real_radii = neighbour_distances(real, k, rows, columns)
     fake_radii = neighbour_distances(fake, k, rows, columns)
-    on_real, on_fake = (torch.zeros(len(x), dtype=torch.bool, device=x.device) for x in (fake, real))
+    on_real = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
+    on_fake = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     for top in range(0, len(fake), rows):
         here = slice(top, top + rows)
         for left in range(0, len(real), columns):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from harness.plan.expand import Plan
 from harness.plan.work import parameters, training_macs
-from harness.spec.schema import Spec, rebuilt_arms
+from harness.spec.schema import Evaluate, Spec, rebuilt_arms
+from harness.spec.vocabulary import PATH_METRICS
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,16 @@ def _train_sec(spec: Spec, rates: Rates, images_shown: int) -> float:
 def _run_sec(spec: Spec, rates: Rates) -> float:
     evaluations = spec.kimg / spec.evaluate.every_kimg
     arms = evaluations * (1 + len(spec.observers.ema)) + len(rebuilt_arms(spec))
-    drawn = arms * spec.evaluate.fake_images
+    drawn = arms * _images_drawn(spec.evaluate)
     training = _train_sec(spec, rates, spec.total_images)
     return rates.start_sec + training + drawn / rates.extract_images_per_sec
+
+
+def _images_drawn(evaluate: Evaluate) -> int:
+    """Return how many images an arm is measured on at once; a step of a path has two."""
+    paths = len(PATH_METRICS.intersection(evaluate.metrics))
+    scored = evaluate.fake_images if paths < len(evaluate.metrics) else 0
+    return scored + 2 * evaluate.pairs * paths
 
 
 def _makespan(seconds: Sequence[float], jobs: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.plan.expand import ONLY_LEVEL
@@ -12,7 +12,8 @@ from harness.records.types import Status
 from harness.report.frames import Results
 from harness.report.tables import CLOCKS, TimingLine, timing
 from harness.report.wording import cell, code, decimals, number, table
-from harness.spec.vocabulary import METRICS
+from harness.spec.schema import Evaluate
+from harness.spec.vocabulary import METRICS, PATH_METRICS
 
 _CLOCKS = {name: lookup(f"time/{name}_sec").title for name in CLOCKS}
 
@@ -33,8 +34,22 @@ def protocol(results: Results) -> str:
             f"- Evaluation: every {evaluate.every_kimg:g} kimg, {evaluate.fake_images} generated "
             f"images, the same latents for every arm; extractor {code(extractor.type)}{weights}.",
             f"- Metrics: {metrics}.",
+            *_codes(evaluate),
         ]
     )
+
+
+def _codes(evaluate: Evaluate) -> Iterator[str]:
+    """Say what was done to latents and style codes, where anything was."""
+    for name, value in evaluate.sample_kwargs.items():
+        yield f"- Generated images: {name} {value:g}; path lengths without it."
+    if PATH_METRICS.intersection(evaluate.metrics):
+        eyes = evaluate.lpips.type if evaluate.lpips else evaluate.extractor_spec.type
+        how = "" if evaluate.lpips else ", squared difference of features of length 1: not LPIPS"
+        yield (
+            f"- Path lengths: {evaluate.pairs} steps of 1e-4 anywhere on whole paths, no crop, the "
+            f"same injected noise at both ends; distance {code(eyes)}{how}."
+        )
 
 
 def cost(results: Results) -> str:

@@ -19,7 +19,6 @@ from harness.spec.schema import (
 )
 from harness.spec.vis_checks import hook_problems
 from harness.spec.vocabulary import (
-    EXTRACTED_METRICS,
     HOOKS,
     HOOKS_ELSEWHERE,
     INTERP_MODES,
@@ -46,7 +45,7 @@ def problems(spec: Spec) -> list[Problem]:
     missing = list(_needed(spec))
     if missing:
         return missing
-    checks = (_model, _data, _train, _evaluate, _seeds, _shadows, _posthoc, _hooks)
+    checks = (_model, _data, _train, _evaluate, _codes, _seeds, _shadows, _posthoc, _hooks)
     found = [problem for check in checks for problem in check(spec)]
     # A level is checked as a spec of its own; what is wrong without it was said already.
     said = {f"{dotted(path)}: {text}" for path, text in found}
@@ -55,11 +54,7 @@ def problems(spec: Spec) -> list[Problem]:
 
 def metric_names(spec: Spec) -> list[str]:
     """Return the quantities that a spec evaluates, each with its protocol."""
-    extractor = spec.evaluate.extractor_spec.type
-    return [
-        f"{name}[{extractor}]" if name in EXTRACTED_METRICS else name
-        for name in spec.evaluate.metrics
-    ]
+    return [spec.evaluate.quantity(name) for name in spec.evaluate.metrics]
 
 
 def _needed(spec: Spec) -> Iterator[Problem]:
@@ -135,6 +130,8 @@ def _evaluate(spec: Spec) -> Iterator[Problem]:
         yield ("evaluate", "metrics"), "swd needs model.out_scale of at least 16"
     if "ms_ssim" in evaluate.metrics and spec.model.out_scale < 16:
         yield ("evaluate", "metrics"), "ms_ssim needs model.out_scale of at least 16"
+    if evaluate.fake_images < 4 and {"precision", "recall"}.intersection(evaluate.metrics):
+        yield ("evaluate", "fake_images"), "precision and recall need at least 4"
     if "kid" in evaluate.metrics and evaluate.kid_subset_size > evaluate.fake_images:
         size = evaluate.kid_subset_size
         at = ("evaluate", "kid_subset_size")
@@ -144,6 +141,20 @@ def _evaluate(spec: Spec) -> Iterator[Problem]:
     if spec.train.kimg is not None and evaluate.every_kimg > spec.train.kimg:
         at = ("evaluate", "every_kimg")
         yield at, f"{evaluate.every_kimg:g} is above train.kimg {spec.train.kimg:g}"
+
+
+def _codes(spec: Spec) -> Iterator[Problem]:
+    """Say what a model has no latents or style codes for."""
+    kind, evaluate, at = spec.model.type, spec.evaluate, ("evaluate", "metrics")
+    if not isinstance(spec.model, StyleGAN1 | StyleGAN2):
+        if evaluate.sample_kwargs:
+            yield ("evaluate", "truncation"), f"is of style codes, {kind} has none: leave it out"
+        if "ppl_w" in evaluate.metrics:
+            yield at, f"ppl_w walks between style codes, {kind} has none: leave it out"
+        if "ppl_z" in evaluate.metrics and isinstance(spec.model, SinGAN):
+            yield at, f"ppl_z walks between latents, {kind} has maps of noise: leave it out"
+    if evaluate.lpips is not None and spec.model.out_scale < 16:
+        yield ("evaluate", "lpips"), "needs model.out_scale of at least 16"
 
 
 def _seeds(spec: Spec) -> Iterator[Problem]:

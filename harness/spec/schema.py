@@ -32,7 +32,7 @@ from harness.spec.ranges import (
     Seed,
     Share,
 )
-from harness.spec.vocabulary import momentum_from_half_life
+from harness.spec.vocabulary import EXTRACTED_METRICS, PATH_METRICS, momentum_from_half_life
 
 
 class Section(BaseModel):
@@ -289,6 +289,16 @@ MetricName = Literal[
 ]
 
 
+class Lpips(Section):
+    """LPIPS of VGG16 (arXiv 1801.03924), of two files that the user has."""
+
+    type: Literal["lpips-vgg16"] = "lpips-vgg16"
+    weights: str
+    """torch-fidelity's weights-vgg16-lpips.pth."""
+    vgg16_weights: str
+    """torchvision's vgg16-397923af.pth."""
+
+
 class Evaluate(Sparse):
     """What is measured, how often, on how many images."""
 
@@ -301,6 +311,33 @@ class Evaluate(Sparse):
     batch_size: Count = 500
     truncation: Share | None = None
     """Style codes are drawn to their mean, to this share of the way; null: not at all."""
+    ppl_pairs: Count | None = None
+    """Steps that a path length is the mean of, two images each; null: 1000."""
+    lpips: Lpips | None = None
+    """Perceptual distance of path lengths; null: that of the extractor's features."""
+
+    @property
+    def pairs(self) -> int:
+        """Steps that a path length is the mean of."""
+        return self.ppl_pairs or 1000
+
+    @property
+    def sample_kwargs(self) -> dict[str, float]:
+        """What a generator is asked for beside its latents, but for path lengths."""
+        return {} if self.truncation in {None, 1.0} else {"truncation": self.truncation or 0.0}
+
+    def quantity(self, metric: str) -> str:
+        """Return a metric's full name: ``fid[digits-cnn]``, or ``swd`` where nothing is to be said.
+
+        In brackets stand what looks at the images and, where codes are truncated, how far. Path
+        lengths are named for their distance, and are of untruncated codes.
+        """
+        eyes = self.extractor_spec.type
+        if metric in PATH_METRICS:
+            return f"{metric}[{self.lpips.type if self.lpips else eyes}]"
+        said: list[str] = [eyes] if metric in EXTRACTED_METRICS else []
+        said += [f"{name}={value:g}" for name, value in self.sample_kwargs.items()]
+        return f"{metric}[{';'.join(said)}]" if said else metric
 
     @property
     def extractor_spec(self) -> Extractor:

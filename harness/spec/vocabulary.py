@@ -11,10 +11,10 @@ METRICS = {
     "fid": "Fréchet distance of features (arXiv 1706.08500)",
     "is": "inception score (arXiv 1606.03498)",
     "kid": "kernel distance of features (arXiv 1801.01401)",
-    "precision": "generated images on the real ones' manifold (arXiv 1904.06991)",
-    "recall": "real images on the generated ones' manifold (arXiv 1904.06991)",
-    "density": "real images' balls around each generated image (arXiv 2002.09797)",
-    "coverage": "real images with a generated one in their ball (arXiv 2002.09797)",
+    "precision": "generated images on the real ones' manifold of 3 neighbours (arXiv 1904.06991)",
+    "recall": "real images on the generated ones' manifold of 3 neighbours (arXiv 1904.06991)",
+    "density": "real images' balls of 5 neighbours around each generated image (arXiv 2002.09797)",
+    "coverage": "real images with a generated one in their ball of 5 neighbours (arXiv 2002.09797)",
     "swd": "sliced Wasserstein distance of Laplacian patches (arXiv 1710.10196, section 5)",
     "ms_ssim": "multi-scale structural similarity between generated images (diversity)",
     "ppl_z": "perceptual path length in Z (arXiv 1812.04948, equation 2)",
@@ -26,6 +26,9 @@ EXTRACTED_METRICS = frozenset(
     ["fid", "is", "kid", "precision", "recall", "density", "coverage", "ppl_z", "ppl_w", "sifid"]
 )
 """Metrics that are measured on an extractor's features and carry its name."""
+
+PATH_METRICS = frozenset({"ppl_z", "ppl_w"})
+"""Metrics of steps in latent space, which draw images of their own."""
 
 NATIVE_RESOLUTION = {"digits": 8, "cifar10": 32}
 RAW = "raw"

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from drawn import styled_gan
 from tiny_gan import NOISE_SIZE, SMALL
 
 from harness.data import DataSource
@@ -73,6 +74,56 @@ def test_values_do_not_depend_on_the_size_of_batches(gan, real, cache, shown):
     gan.images_shown = shown
     values = [evaluator(real, cache, batch_size=size).evaluate(gan, 1) for size in (60, 7, 500)]
     assert values[0] == values[1] == values[2]
+
+
+EVERY = ("fid", "precision", "ppl_z", "is", "recall", "density", "coverage")
+
+
+def test_each_image_is_looked_at_once_whatever_is_measured(gan, real, cache):
+    measured = evaluator(real, cache, {"raw": "orig"}, metrics=EVERY, ppl_pairs=30)
+    looked = []
+    look = measured.extractor
+
+    class Counting:
+        name, digest, device = look.name, look.digest, look.device
+        num_features, num_classes = look.num_features, look.num_classes
+
+        def __call__(self, images):
+            looked.append(len(images))
+            return look(images)
+
+    measured.extractor = Counting()
+    values = measured.evaluate(gan, 1)
+    assert looked == [60]
+    assert list(values) == [f"{name}[digits-cnn]/raw" for name in EVERY]
+
+
+def test_metrics_beside_it_leave_a_metric_to_the_bit_as_it_was(gan, real, cache):
+    alone = evaluator(real, cache).evaluate(gan, 1)
+    together = evaluator(real, cache, metrics=(*EVERY, "kid"), ppl_pairs=30).evaluate(gan, 1)
+    assert alone == {name: together[name] for name in alone}
+    paths = evaluator(real, cache, metrics=("ppl_z",), ppl_pairs=30).evaluate(gan, 1)
+    assert paths == {name: together[name] for name in paths}
+    assert len(paths) == len(ARMS)
+
+
+def test_truncation_reaches_the_generator_and_the_names(real, cache):
+    gan = styled_gan()
+    gan.images_shown = 16
+    arms = {"raw": "orig"}
+    metrics = {"metrics": ("fid", "ppl_w"), "ppl_pairs": 30}
+    plain = evaluator(real, cache, arms, **metrics).evaluate(gan, 1)
+    same = evaluator(real, cache, arms, truncation=1.0, **metrics).evaluate(gan, 1)
+    half = evaluator(real, cache, arms, truncation=0.5, **metrics)
+    assert plain == same
+    values = half.evaluate(gan, 1)
+    assert list(values) == ["fid[digits-cnn;truncation=0.5]/raw", "ppl_w[digits-cnn]/raw"]
+    assert list(half.real_values()) == ["fid[digits-cnn;truncation=0.5]"]
+    assert values["ppl_w[digits-cnn]/raw"] == plain["ppl_w[digits-cnn]/raw"]
+    assert values["fid[digits-cnn;truncation=0.5]/raw"] != plain["fid[digits-cnn]/raw"]
+    assert (
+        half.samples(gan, 3)["raw"] != evaluator(real, cache, arms).samples(gan, 3)["raw"]
+    ).any()
 
 
 def test_an_arm_has_the_same_values_whatever_the_others_are(gan, real, cache):

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from harness.errors import DataError, SpecError
 from harness.gen_metrics.batches import NoiseBatches, Path, PathBatches, Request, latents
-from harness.metrics.path_length import path_ends
+from harness.metrics.path_length import mapping_of, path_ends
 
 PLAIN = {"sample_model": "ema", "sample_kwargs": {}, "need_cond_input": False, "seed": 0}
 
@@ -132,6 +132,11 @@ def test_m12_the_network_of_the_path_is_the_one_that_draws():
         gan.generator_ema.style_mapping[0].bias.zero_()
     (inputs,) = path_batches(4, gan)[1]
     assert not inputs["noise"].any()
+
+
+def test_a_mapping_network_is_found_among_a_generators_own_parts():
+    assert mapping_of(Styled()) is not None
+    assert mapping_of(torch.nn.Sequential(Styled())) is None
 
 
 def test_models_that_do_not_say_enough_are_named():

@@ -54,7 +54,7 @@ def test_one_outlier_among_the_generated_moves_them_by_its_share() -> None:
 
 
 def test_a_second_sample_of_the_real_distribution_reaches_what_the_paper_derives() -> None:
-    """Density 1 and coverage 1 - prod (N - j) / (M + N - j), j = 1..k, whatever the distribution."""
+    """Density 1 and coverage 1 - prod (N - j) / (M + N - j), j = 1..k, of any distribution."""
     n, m, k = 60, 40, 5
     found = [
         density_coverage(features(m, 2 * seed, 3), features(n, 2 * seed + 1, 3), k=k)

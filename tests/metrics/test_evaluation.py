@@ -11,8 +11,8 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
 
 from harness.errors import DataError, SpecError
-from harness.metrics.digits_cnn import digits_split
 from harness.metrics.density_coverage import density_coverage
+from harness.metrics.digits_cnn import digits_split
 from harness.metrics.evaluation import METRICS, Evaluation, neighbours, quantity
 from harness.metrics.extractor import Features
 from harness.metrics.features import load_extractor
@@ -209,7 +209,7 @@ def test_balls_are_those_of_3_and_of_5_neighbours(real: Tensor, reference: Refer
     expected = dict(zip(OF_BALLS, [*three, *five], strict=True))
     assert {name: found[f"{name}[digits-cnn]"] for name in OF_BALLS} == expected
     assert len(set(expected.values())) == 4
-    assert 0 < min(expected.values())
+    assert min(expected.values()) > 0
 
 
 def test_metrics_of_balls_change_no_other_and_are_changed_by_none(

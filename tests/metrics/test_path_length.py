@@ -90,7 +90,7 @@ def test_no_pair_has_no_length() -> None:
     with pytest.raises(DataError, match="at least one pair"):
         mean_path_length(torch.empty(0), 1e-4)
     with pytest.raises(DataError, match="at least one pair"):
-        path_length(torch.zeros_like, squared, normal(0, 2, 5), torch.empty(0), space="Z")
+        path_length(torch.relu, torch.dist, normal(0, 2, 5), torch.empty(0), space="Z")
 
 
 def test_m12_the_crop_is_the_papers_and_may_be_left_out() -> None:

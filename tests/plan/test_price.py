@@ -99,6 +99,22 @@ def test_a_run_more_and_a_shadow_more_cost_more():
     assert more.disk_gib > two.disk_gib
 
 
+def test_path_lengths_cost_two_images_a_step_and_alone_nothing_else():
+    def drawn(*metrics, **fields):
+        described = spec(evaluate__metrics=list(metrics), **fields)
+        return prices._images_drawn(described.evaluate)
+
+    assert drawn("fid") == drawn("fid", "recall", "density") == 600
+    assert drawn("fid", "ppl_z") == 600 + 2 * 1000
+    assert drawn("ppl_z") == 2 * 1000
+    assert drawn("ppl_z", evaluate__ppl_pairs=70) == 140
+    more = price(plan(evaluate__metrics=["fid", "ppl_z"]), "cpu", 1)
+    rate = prices.RATES["cpu"].extract_images_per_sec
+    arms, evaluations = 2, 2
+    seconds = 2 * arms * evaluations * 2000 / rate
+    assert more.minutes - price(plan(), "cpu", 1).minutes == pytest.approx(seconds / 60)
+
+
 def test_every_run_has_its_seconds_in_the_plan_s_order():
     planned = plan(factors={"train.kimg": {"short": 0.6, "long": 60}}, seeds=[0])
     short, long = price(planned, "cpu", 1).run_sec

@@ -137,6 +137,7 @@ VALUES = {
     "evaluate.kid_subsets": 3,
     "evaluate.kid_subset_size": 9,
     "evaluate.batch_size": 50,
+    "evaluate.ppl_pairs": 20,
     "seeds": (5,),
     "model.nkimgs_per_scale": {4: 0.1, 8: 0.1},
     "evaluate.extractor": "inception-v3-compat",
@@ -157,7 +158,7 @@ ONLY_VALUE = {
 }
 
 
-OF_OTHER_MODELS = {"train.augment", "evaluate.truncation"}
+OF_OTHER_MODELS = {"train.augment", "evaluate.truncation", "evaluate.lpips"}
 
 
 @pytest.mark.parametrize("path", [path for path in leaves(Spec) if path not in OF_OTHER_MODELS])

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from harness import hooks
 from harness.ema import averaging
+from harness.metrics.density_coverage import K as DENSITY_K
+from harness.metrics.precision_recall import K as PRECISION_K
 from harness.records.quantities import QUANTITIES
 from harness.spec.schema import Ema, MetricName
 from harness.spec.vocabulary import (
@@ -17,6 +19,7 @@ from harness.spec.vocabulary import (
     HOOKS_ELSEWHERE,
     INTERP_MODES,
     METRICS,
+    PATH_METRICS,
     closest,
     half_life_kimg,
     momentum_from_half_life,
@@ -45,7 +48,11 @@ def test_near_misses():
 def test_the_words_are_those_of_the_code_that_is_meant():
     assert set(METRICS) == set(MetricName.__args__)
     assert set(METRICS) <= set(QUANTITIES)
-    assert set(METRICS) > EXTRACTED_METRICS
+    assert set(METRICS) > EXTRACTED_METRICS > PATH_METRICS
+    for name, k in (("precision", PRECISION_K), ("recall", PRECISION_K)):
+        assert f" {k} neighbours" in METRICS[name]
+    for name, k in (("density", DENSITY_K), ("coverage", DENSITY_K)):
+        assert f" {k} neighbours" in METRICS[name]
     assert set(INTERP_MODES) == set(Ema.model_fields["interp_mode"].annotation.__args__)
     assert set(HOOKS) | set(HOOKS_ELSEWHERE) | {"RecordHook"} == set(hooks.__all__)
     for name, arguments in HOOKS.items():

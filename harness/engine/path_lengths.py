@@ -1,0 +1,95 @@
+"""Perceptual path lengths of every arm of a run: the same paths for each."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from harness.errors import Diverged
+from harness.gans.base import GAN
+from harness.metrics.extractor import Extractor
+from harness.metrics.features import upscale_to
+from harness.metrics.path_length import Space, crop_and_shrink, mapping_of, path_length, places
+from harness.metrics.perceptual import Distance, FeatureDistance, load_distance
+from harness.seeding import generator
+from harness.spec.schema import Evaluate
+
+_SPACES: dict[str, Space] = {"ppl_z": "Z", "ppl_w": "W"}
+
+
+class PathLengths:
+    """Measures PPL (arXiv 1812.04948, equations 2 and 3): whole paths, steps of 1e-4, no crop.
+
+    Both ends of a step have the same injected noise: a network with a mapping network is asked for
+    ``randomize_noise=False``, which gives it the noise that is registered with its weights. Its
+    codes are taken as they are mapped: ``input_is_latent=True``, and never truncated.
+
+    Args:
+        settings: which of ppl_z and ppl_w, over how many pairs, by which distance.
+        extractor: sees the distance where the settings give no LPIPS.
+        seed: the run's; paths are a function of it and the images shown.
+        scale: px to which smaller images are enlarged first.
+        device: where LPIPS computes.
+
+    Raises:
+        SpecError: the extractor cannot see distances.
+        WeightsError: a file of LPIPS is missing or another one.
+    """
+
+    def __init__(
+        self,
+        settings: Evaluate,
+        extractor: Extractor,
+        seed: int,
+        scale: int,
+        device: torch.device,
+    ) -> None:
+        self.settings = settings
+        self.metrics = tuple(name for name in settings.metrics if name in _SPACES)
+        self.seed = seed
+        self.scale = scale
+        self.distance = _distance(settings, extractor, device) if self.metrics else None
+
+    def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+        """Return the lengths of one network's paths, by metric.
+
+        Raises:
+            Diverged: if an image is not finite.
+        """
+        return {name: self._length(model, network, name, iteration) for name in self.metrics}
+
+    def _length(self, model: GAN, network: nn.Module, metric: str, iteration: int) -> float:
+        count, images_shown = self.settings.pairs, model.images_shown
+        random = generator(self.seed, "path latents", images_shown)
+        device = next(network.parameters()).device
+        ends = model.latents(2 * count, random).to(device)
+        mapping = mapping_of(network)
+        kwargs = {} if mapping is None else {"randomize_noise": False}
+        if metric == "ppl_w":
+            assert mapping is not None  # checks.py sees to it
+            ends = torch.cat([mapping(z) for z in ends.split(self.settings.batch_size)])
+            kwargs["input_is_latent"] = True
+
+        def draw(points: Tensor) -> Tensor:
+            images = model.draw(network, points, kwargs)
+            if not bool(images.isfinite().all()):
+                raise Diverged(iteration)
+            return crop_and_shrink(upscale_to(images.float(), self.scale), crop=False)
+
+        assert self.distance is not None
+        return path_length(
+            draw,
+            self.distance,
+            ends.unflatten(0, (-1, 2)),
+            places(count, self.seed, images_shown).to(device),
+            space=_SPACES[metric],
+            pairs=max(1, self.settings.batch_size // 2),
+        )
+
+
+def _distance(settings: Evaluate, extractor: Extractor, device: torch.device) -> Distance:
+    lpips = settings.lpips
+    if lpips is None:
+        return FeatureDistance(extractor)
+    files = {"weights": Path(lpips.weights), "vgg16_weights": Path(lpips.vgg16_weights)}
+    return load_distance(lpips.type, **files, device=device)
