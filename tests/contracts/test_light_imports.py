@@ -51,6 +51,33 @@ def test_a_light_command_imports_nothing_heavy(arguments):
     assert done.stderr.splitlines()[-1] == ""
 
 
+NEVER = ("mmcv", "mmagic", "lpips", "albumentations", "diffusers", "transformers")
+RUNNING = """
+import sys
+import harness.engine.build, harness.engine.multi_loops, harness.gen_metrics, harness.hooks
+from harness.registry import register_all
+register_all()
+print(",".join(name for name in sys.argv[1].split(",") if name in sys.modules))
+"""
+
+
+def test_c4_no_module_of_training_or_evaluation_imports_other_fields_libraries():
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNING, ",".join(NEVER)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.stdout == "\n"
+
+
+def test_c4_no_module_names_one_either():
+    for path in sorted((ROOT / "harness").rglob("*.py")):
+        assert not {name.split(".")[0] for name in imported(path)} & {*NEVER}, path
+
+
 def imported(path):
     """Yield the top-level packages that a module's code names, at any depth."""
     for node in ast.walk(ast.parse(path.read_text())):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from drawn import Images, evaluation, grown_gan, loader, metric
-from tiny_gan import adams, growing_loader
+from mmengine.hooks import CheckpointHook, Hook
+from tiny_gan import adams, growing_loader, tiny_gan
 
 from harness.engine.multi_evaluator import Evaluator
 from harness.engine.multi_loops import MultiTestLoop, MultiValLoop
@@ -54,6 +55,37 @@ def test_no_dataloader_is_refused_and_no_metric_is_none(make_runner):
     assert make_runner(**evaluation(grown_gan(), {"metrics": None})).val() == {}
     with pytest.raises(ValueError, match="MultiValLoop: no dataloader was given"):
         make_runner(**evaluation(grown_gan(), [], [])).val_loop  # noqa: B018
+
+
+def test_p10_swd_and_ms_ssim_save_the_best_while_training_under_the_published_names(make_runner):
+    gan = tiny_gan()
+    names = {"swd/avg": "less", "ms-ssim/avg": "greater"}
+    metrics = [metric("SWD", 8, prefix="swd"), metric("MS_SSIM", 8, prefix="ms-ssim")]
+    settings = evaluation(gan, metrics, loader(side=16)) | {
+        "train_cfg": {"by_epoch": False, "max_iters": 4, "val_interval": 2},
+        "train_dataloader": growing_loader(gan.growth),
+        "optim_wrapper": adams(gan),
+    }
+    best = {"save_best": [*names], "rule": [*names.values()], "interval": 9, "save_last": False}
+    settings["default_hooks"] |= {"checkpoint": CheckpointHook(by_epoch=False, **best)}
+    runner = make_runner([PGGANFetchDataHook(), heard := Validated()], **settings)
+    runner.train()
+    assert [set(names) <= set(values) for values in heard.seen] == [True, True]
+    for name, rule in names.items():
+        values = [seen[name] for seen in heard.seen]
+        iteration = 2 * (1 + values.index((min if rule == "less" else max)(values)))
+        kept = f"best_{name.replace('/', '_')}_iter_{iteration}.pth"
+        assert (Path(runner.work_dir) / kept).exists()
+
+
+class Validated(Hook):
+    """Notes what each validation answered."""
+
+    def __init__(self):
+        self.seen = []
+
+    def after_val_epoch(self, runner, metrics=None):
+        self.seen.append(metrics)
 
 
 def test_the_best_is_saved_by_the_name_of_a_result(make_runner, fid, tmp_path):

@@ -42,16 +42,14 @@ def trained(gan, optimizers, steps):
 def test_a_step_trains_both_networks_and_counts_images():
     gan = tiny_gan()
     before = copy.deepcopy(gan)
-    (losses,) = trained(gan, adams(gan), 1)
+    trained(gan, adams(gan), 1)
     assert gan.images_shown == 4
-    assert set(losses) == {"loss", "loss_d", "loss_g", "loss_penalty"}
-    assert losses["loss"] == losses["loss_d"]
     assert not same_bits(gan.generator, before.generator)
     assert not same_bits(gan.discriminator, before.discriminator)
     assert all(p.requires_grad for p in gan.parameters())
 
 
-def test_the_critics_whole_loss_is_that_of_the_papers():
+def test_p5_the_critics_whole_loss_is_that_of_the_papers():
     """With drift alone to tell them apart: loss(weight) - loss(0) is the drift term."""
 
     def first(**settings):

@@ -159,7 +159,7 @@ def test_first_and_second_derivatives_are_right(name):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_layer_can_be_copied_and_pickled_after_a_forward(name):
+def test_p8_a_layer_can_be_copied_and_pickled_after_a_forward(name):
     make, shape = LAYERS[name]
     layer, x = make(), torch.randn(shape)
     y = layer(x)

@@ -25,7 +25,7 @@ def test_wasserstein_losses_are_the_written_sums(scores):
     assert generator.item() == pytest.approx(-sum(fake.flat) / 4, rel=1e-14)
 
 
-def test_drift_is_the_papers_or_the_peers(scores):
+def test_p5_drift_is_the_papers_or_the_peers(scores):
     real, fake = scores
     by_paper = drift_penalty(torch.from_numpy(real))
     by_peer = drift_penalty(*map(torch.from_numpy, scores))

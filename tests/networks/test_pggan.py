@@ -156,7 +156,7 @@ def test_the_group_size_is_honoured_in_both_forms():
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_parameter_of_the_final_scale_learns_but_the_peers_spare_convolution(form):
+def test_p4_every_parameter_of_the_final_scale_learns_but_the_peers_spare_convolution(form):
     generator, critic = _pair(**form)
     images = generator(torch.randn(4, 6))
     loss = critic(images).square().mean()
@@ -179,7 +179,7 @@ def test_every_parameter_of_the_final_scale_learns_but_the_peers_spare_convoluti
 
 
 @pytest.mark.parametrize("form", [{}, {"fused": False, "paper_form": True}])
-def test_networks_are_copied_pickled_and_compiled_after_a_forward(form):
+def test_p8_networks_are_copied_pickled_and_compiled_after_a_forward(form):
     torch._dynamo.reset()
     generator, critic = _pair(**form)
     noise = torch.randn(5, 6)
@@ -192,7 +192,7 @@ def test_networks_are_copied_pickled_and_compiled_after_a_forward(form):
         assert torch.equal(compiled(x, **given), answer)
 
 
-def test_noise_is_given_drawn_by_a_function_or_drawn_here():
+def test_p7_noise_is_given_drawn_by_a_function_or_drawn_here():
     generator = _generator(noise_size=None)
     assert generator.noise_size == 8
     assert _generator(noise_size=None, max_channels=64).noise_size == 32

@@ -34,8 +34,9 @@ def test_neighbours_are_part_of_the_protocol(tmp_path):
 def test_paths_say_their_steps_noise_and_distance(tmp_path):
     *_, line = last_lines(tmp_path, evaluate__metrics=["fid", "ppl_z"], evaluate__ppl_pairs=70)
     assert line == (
-        "- Path lengths: 70 steps of 1e-4 anywhere on whole paths, no crop, the same injected noise "
-        "at both ends; distance `digits-cnn`, squared difference of features of length 1: not LPIPS."
+        "- Path lengths: 70 steps of 1e-4 anywhere on whole paths, no crop, the same injected "
+        "noise at both ends; distance `digits-cnn`, squared difference of features of length 1: "
+        "not LPIPS."
     )
     files = {"weights": "a.pth", "vgg16_weights": "b.pth"}
     asked = STYLED | {"evaluate__metrics": ["ppl_w"], "evaluate__lpips": files}
