@@ -159,7 +159,8 @@ class NoiseBatches:
 class PathBatches:
     """Inputs for ``count`` pairs of images, (0, 1), (2, 3), ..., a small step apart.
 
-    Pairs share the noise that a generator injects, where it can make it beforehand.
+    Pairs share the noise that a generator injects: what it makes beforehand where it can, else, of
+    a generator with a mapping network, what is registered with its weights.
 
     Args:
         model: draws the images.
@@ -231,6 +232,8 @@ class PathBatches:
         network = self._network() if isinstance(self.model, HasNetworks) else None
         if isinstance(network, InjectsNoise):
             settings["injected_noise"] = network.make_injected_noise()
+        elif network is not None and mapping_of(network) is not None:
+            settings.setdefault("randomize_noise", False)
         return settings | ({"input_is_latent": True} if self.path.space == "W" else {})
 
     def _network(self) -> nn.Module:

@@ -122,6 +122,9 @@ def test_both_ends_of_a_step_share_the_injected_noise():
     gan.generator = Injecting()
     (inputs,) = path_batches(4, gan)[1]
     assert torch.equal(inputs["sample_kwargs"]["injected_noise"][0], torch.ones(1))
+    for space in ("Z", "W"):
+        (inputs,) = path_batches(4, styled_gan(), space=space)[1]
+        assert inputs["sample_kwargs"]["randomize_noise"] is False
 
 
 def test_m12_the_network_of_the_path_is_the_one_that_draws():
