@@ -22,6 +22,7 @@ _MODULES = [
     "harness.engine.optim_constructors",
     "harness.engine.schedulers",
     "harness.gans.growing",
+    "harness.gans.stylegan2",
     "harness.gen_metrics",
     "harness.hooks",
     "harness.networks.pggan",

@@ -4,6 +4,7 @@ Scores are what a critic returns: unbounded, higher for what it takes for real; 
 first. Shape letters: N images, C channels, H W pixels.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -116,3 +117,24 @@ def r1_penalty(
     images = real.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
     return gamma / 2 * gradient.square().flatten(1).sum(dim=1).mean()
+
+
+def path_lengths(images: Tensor, styles: Tensor, direction: Tensor) -> Tensor:
+    """Return how far images move with their styles (arXiv 1912.04958, section 3.2).
+
+    The norm of J^T y, where J is an image's Jacobian by its style and y the direction over
+    sqrt(H * W): for one style w of all L layers, J^T y is the sum over the layers; here it is the
+    root of the mean over layers of squared norms, the published training's measure.
+
+    Args:
+        images: (N, C, H, W), a differentiable function of ``styles``.
+        styles: (N, L, D).
+        direction: (N, C, H, W), normally distributed.
+
+    Returns:
+        (N,), to be differentiated by the generator's parameters.
+    """
+    H, W = images.shape[2:]
+    moved = (images * direction).sum() / math.sqrt(H * W)
+    (gradient,) = torch.autograd.grad(moved, styles, create_graph=True)
+    return (gradient.square().sum(dim=2).mean(dim=1) + 1e-12).sqrt()

@@ -248,8 +248,8 @@ class StyleGAN2Discriminator(nn.Module):
         in_size: pixels of a side, a power of two from 4.
         channel_multiplier: of the channels from 64 px on.
         blur_kernel: taps of the filter before downsampling.
-        mbstd_cfg: ``group_size``, images in a group of the minibatch stddev, and
-            ``channel_groups``, the channels that it appends. By default 4 and 1.
+        mbstd_cfg: ``group_size``, images in a group of the minibatch stddev, None for the whole
+            batch; and ``channel_groups``, the channels that it appends. By default 4 and 1.
         base_channels: as StyleGAN2Generator's.
         max_channels: as StyleGAN2Generator's.
         paper_form: without effect: MMagic's is the paper's.
@@ -263,7 +263,7 @@ class StyleGAN2Discriminator(nn.Module):
         in_size: int,
         channel_multiplier: float = 2,
         blur_kernel: Sequence[float] = TAPS,
-        mbstd_cfg: Mapping[str, int] | None = None,
+        mbstd_cfg: Mapping[str, int | None] | None = None,
         *,
         base_channels: int | None = None,
         max_channels: int | None = None,
@@ -308,15 +308,16 @@ class StyleGAN2Discriminator(nn.Module):
         return self.final_linear(features.flatten(1))
 
 
-def _mbstd(given: Mapping[str, int] | None, channels: int) -> tuple[int, int]:
+def _mbstd(given: Mapping[str, int | None] | None, channels: int) -> tuple[int | None, int]:
     """Return group size and channel groups."""
     known = {"group_size": 4, "channel_groups": 1}
     cfg = known | dict(given or {})
-    if set(cfg) != set(known) or cfg["group_size"] < 1 or channels % cfg["channel_groups"]:
+    size, groups = cfg["group_size"], cfg["channel_groups"]
+    if set(cfg) != set(known) or not groups or channels % groups or (size is not None and size < 1):
         raise SpecError(
             [
-                f"mbstd_cfg is {dict(given or {})}: give group_size of 1 or more and "
+                f"mbstd_cfg is {dict(given or {})}: give group_size of 1 or more, or None, and "
                 f"channel_groups that divide {channels} channels"
             ]
         )
-    return cfg["group_size"], cfg["channel_groups"]
+    return size, groups
