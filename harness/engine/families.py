@@ -83,7 +83,6 @@ def _pggan(spec: Spec, model: PGGAN, seed: int) -> ProgressiveGrowingGAN:
 def _stylegan2(spec: Spec, model: StyleGAN2, seed: int) -> StyleGAN2Model:
     loss, ada = spec.train.loss, spec.train.augment
     assert isinstance(loss, Logistic)  # checks.py sees to it
-    widths = {"base_channels": model.base_channels, "max_channels": model.max_channels}
     generator = StyleGAN2Generator(
         model.out_scale,
         model.noise_size,
@@ -91,13 +90,15 @@ def _stylegan2(spec: Spec, model: StyleGAN2, seed: int) -> StyleGAN2Model:
         lr_mlp=model.mapping_lr,
         mix_prob=model.mixing_prob,
         paper_form=model.paper_form,
-        **widths,
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
     )
     discriminator = StyleGAN2Discriminator(
         model.out_scale,
         mbstd_cfg={"group_size": model.mbstd_group},
         paper_form=model.paper_form,
-        **widths,
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
     )
     augment = None
     if ada is not None:

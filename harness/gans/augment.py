@@ -67,7 +67,9 @@ class AdaptiveAugment(nn.Module):
     @torch.no_grad()
     def observe(self, real_scores: Tensor) -> None:
         """Note the critic's scores of real images, above 0 for what it takes for real."""
-        self.signs += torch.stack([real_scores.sign().sum(), real_scores.new_tensor(len(real_scores))])
+        self.signs += torch.stack(
+            [real_scores.sign().sum(), real_scores.new_tensor(len(real_scores))]
+        )
 
     def end_of_iteration(self, iteration: int) -> None:
         """Adjust p where it is time to.

@@ -4,7 +4,6 @@ Shape letters: N images, Z latent, D style, L layers that take a style, H pixels
 """
 
 import hashlib
-import math
 from collections.abc import Mapping
 from typing import Any
 

@@ -40,6 +40,9 @@ _TAPS = len(_SYM6)
 _DELAY = sum(tap * weight for tap, weight in enumerate(_SYM6)) / sum(_SYM6)
 """Sample j of the enlarged image lies at pixel (j - _DELAY) / 2."""
 
+_TINY = 1e-3
+"""So that rounding does not take the outermost samples off the grid."""
+
 _MAX_SHIFT = 0.125
 _SHIFT_STD = 0.125
 _SCALE_STD = 0.2 * math.log(2)
@@ -83,7 +86,8 @@ class Augment(nn.Module):
             return images
         count = len(images)
         images = blit(images, *draw_blit(count, self.size, p, random))
-        images = self.warp(images, *draw_warp(count, self.size, p, random))
+        linear, shift = draw_warp(count, self.size, p, random)
+        images = self.warp(images, linear.to(images), shift.to(images))
         return recolour(images, draw_colour(count, p, random))
 
     def warp(self, images: Tensor, linear: Tensor, shift: Tensor) -> Tensor:
@@ -126,7 +130,8 @@ def _reflected(pixels: Tensor, size: int) -> Tensor:
     """Reflect positions at the centres of the border's pixels, as far as they lie off the grid."""
     last = size - 1
     inside = last - (pixels.remainder(2 * last) - last).abs()
-    on_grid = (pixels >= -_DELAY / 2) & (pixels <= last + (_TAPS - 1 - _DELAY) / 2)
+    before, after = _DELAY / 2 + _TINY, (_TAPS - 1 - _DELAY) / 2 + _TINY
+    on_grid = (pixels >= -before) & (pixels <= last + after)
     return torch.where(on_grid, pixels, inside)
 
 
@@ -178,6 +183,7 @@ def _whole_reflected(pixels: Tensor, size: int) -> Tensor:
 
 def recolour(images: Tensor, matrix: Tensor) -> Tensor:
     """Apply an affine map (N44) to the RGB of each image (N3HW)."""
+    matrix = matrix.to(images)
     linear, offset = matrix[:, :3, :3], matrix[:, :3, 3]
     return torch.einsum("nij,njhw->nihw", linear, images) + offset[:, :, None, None]
 
@@ -259,7 +265,7 @@ def colour_matrix(
         saturation: N, factor of the distance from the grey axis.
     """
     one = torch.eye(3).to(brightness)
-    grey = torch.full((3, 3), 1 / 3).to(brightness)
+    grey = torch.full_like(one, 1 / 3)
     x, y, z = one * math.sqrt(1 / 3)
     cross = torch.stack([z - y, x - z, y - x])
     bend = [value[:, None, None] for value in (contrast, luma_flip, hue, saturation)]

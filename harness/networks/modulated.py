@@ -1,4 +1,4 @@
-"""Blocks of StyleGAN2 (arXiv 1912.04958): modulated convolution, skips to RGB, residual blocks.
+"""Blocks of StyleGAN2's generator (arXiv 1912.04958): modulated convolution, skips to RGB.
 
 Shape letters: N images, C channels, H W pixels, D style.
 """
@@ -10,14 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.errors import SpecError
 from harness.networks.style_layers import (
     Blur,
-    Downsample,
     NoiseInjection,
     StyleLinear,
     Upsample,
     scaled_leaky_relu,
 )
+
+TAPS = (1, 3, 3, 1)
+"""Of the filter at every change of resolution."""
 
 
 class ModulatedConv2d(nn.Module):
@@ -135,62 +138,18 @@ class ToRGB(nn.Module):
         return image if below is None else image + self.upsample(below)
 
 
-class EqualConv(nn.Module):
-    """Convolution with equalised learning rate and without bias.
-
-    ``conv.weight_orig`` is drawn from N(0, 1) and multiplied by 1 / sqrt(fan-in) in forward.
-
-    Shape: (N, in_channels, H, W) to (N, out_channels, H', W'), H' as stride and padding make it.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        *,
-        stride: int = 1,
-        padding: int = 0,
-    ) -> None:
-        super().__init__()
-        self.conv = nn.Module()
-        shape = (out_channels, in_channels, kernel_size, kernel_size)
-        self.conv.register_parameter("weight_orig", nn.Parameter(torch.randn(shape)))
-        self.scale = 1 / math.sqrt(in_channels * kernel_size**2)
-        self.stride = stride
-        self.padding = padding
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve (N, in_channels, H, W)."""
-        weight = self.conv.get_parameter("weight_orig") * self.scale
-        return functional.conv2d(x, weight, stride=self.stride, padding=self.padding)
-
-
-def conv_layer(in_channels: int, out_channels: int, kernel_size: int) -> nn.Sequential:
-    """Return a convolution that keeps the size, with its activation."""
-    conv = EqualConv(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
-    return nn.Sequential(conv, BiasedActivation(out_channels))
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions to half the size, beside a 1x1 one (1912.04958, figure 7c).
-
-    The sum is divided by sqrt(2), which keeps the variance (appendix B).
-
-    Shape: (N, in_channels, H, W) to (N, out_channels, H/2, W/2).
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, taps: Sequence[float]) -> None:
-        super().__init__()
-        rest = len(taps)
-        self.conv1 = conv_layer(in_channels, in_channels, 3)
-        self.conv2 = nn.Sequential(
-            Blur(taps, ((rest + 1) // 2, rest // 2)),
-            EqualConv(in_channels, out_channels, 3, stride=2),
-            BiasedActivation(out_channels),
-        )
-        self.skip = nn.Sequential(Downsample(taps), EqualConv(in_channels, out_channels, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W) to half the size."""
-        return (self.conv2(self.conv1(x)) + self.skip(x)) / math.sqrt(2)
+def channels_by_side(
+    size_name: str, size: int, multiplier: float, base: int | None, largest: int | None
+) -> dict[int, int]:
+    """Channels at each resolution from 4 px, by formula or, without one, MMagic's table."""
+    if size < 4 or size & (size - 1):
+        raise SpecError([f"{size_name} is {size}: give a power of two, 4 or more"])
+    sides = [2**power for power in range(2, size.bit_length())]
+    if base is None and largest is None:
+        widths = {side: 512 if side <= 32 else int(16384 * multiplier / side) for side in sides}
+    else:
+        base, largest = base or 16384, largest or 512
+        widths = {side: min(base * 2 // side, largest) for side in sides}
+    if min(widths.values()) < 1:
+        raise SpecError([f"channels by resolution are {widths}: raise base_channels"])
+    return widths

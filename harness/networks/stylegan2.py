@@ -1,10 +1,12 @@
 """StyleGAN2's networks (arXiv 1912.04958), with MMagic's names and signatures.
 
+The discriminator stands in a file of its own.
+
 Shape letters: N images, C channels, H W pixels, Z latent, D style (as many as Z), L layers that
 take a style of their own, two for each resolution.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -12,40 +14,23 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import DataError, SpecError
-from harness.networks.layers import PixelNorm, minibatch_stddev
-from harness.networks.modulated import ResidualBlock, StyledLayer, ToRGB, conv_layer
+from harness.networks.layers import PixelNorm
+from harness.networks.modulated import TAPS, StyledLayer, ToRGB, channels_by_side
 from harness.networks.style_layers import (
-    StyleLinear,
     StyleMapping,
     mixing_layers,
     register_noise,
     style_layers,
     truncated,
 )
+from harness.networks.stylegan2_discriminator import StyleGAN2Discriminator
 from harness.registry import MODELS
+
+__all__ = ["StyleGAN2Discriminator", "StyleGAN2Generator"]
 
 StyleMode = Literal["mix", "single"]
 Draw = Callable[[tuple[int, int]], Tensor]
 Styles = Tensor | Sequence[Tensor] | Draw | None
-
-TAPS = (1, 3, 3, 1)
-
-
-def _widths(
-    size_name: str, size: int, multiplier: float, base: int | None, largest: int | None
-) -> dict[int, int]:
-    """Channels at each resolution from 4 px, by formula or, without one, MMagic's table."""
-    if size < 4 or size & (size - 1):
-        raise SpecError([f"{size_name} is {size}: give a power of two, 4 or more"])
-    sides = [2**power for power in range(2, size.bit_length())]
-    if base is None and largest is None:
-        widths = {side: 512 if side <= 32 else int(16384 * multiplier / side) for side in sides}
-    else:
-        base, largest = base or 16384, largest or 512
-        widths = {side: min(base * 2 // side, largest) for side in sides}
-    if min(widths.values()) < 1:
-        raise SpecError([f"channels by resolution are {widths}: raise base_channels"])
-    return widths
 
 
 class ConstantInput(nn.Module):
@@ -104,7 +89,9 @@ class StyleGAN2Generator(nn.Module):
         for mode in (default_style_mode, eval_style_mode):
             if mode not in ("mix", "single"):
                 raise SpecError([f"style mode is {mode!r}: give 'mix' or 'single'"])
-        widths = _widths("out_size", out_size, channel_multiplier, base_channels, max_channels)
+        widths = channels_by_side(
+            "out_size", out_size, channel_multiplier, base_channels, max_channels
+        )
         self.out_size = out_size
         self.noise_size = style_channels
         self.default_style_mode = default_style_mode
@@ -236,88 +223,3 @@ class StyleGAN2Generator(nn.Module):
         if shapes != [(1, side, side) for side in sides]:
             raise DataError(f"injected noise is {shapes}: give (N, 1, H, H) with H = {sides}")
         return given
-
-
-@MODELS.register_module()
-class StyleGAN2Discriminator(nn.Module):
-    """Residual discriminator with filtered downsampling (1912.04958, figure 7c).
-
-    With default arguments it computes what MMagic 1.2.0 does and loads its checkpoints.
-
-    Args:
-        in_size: pixels of a side, a power of two from 4.
-        channel_multiplier: of the channels from 64 px on.
-        blur_kernel: taps of the filter before downsampling.
-        mbstd_cfg: ``group_size``, images in a group of the minibatch stddev, None for the whole
-            batch; and ``channel_groups``, the channels that it appends. By default 4 and 1.
-        base_channels: as StyleGAN2Generator's.
-        max_channels: as StyleGAN2Generator's.
-        paper_form: without effect: MMagic's is the paper's.
-
-    Raises:
-        SpecError: an argument is none of the above.
-    """
-
-    def __init__(
-        self,
-        in_size: int,
-        channel_multiplier: float = 2,
-        blur_kernel: Sequence[float] = TAPS,
-        mbstd_cfg: Mapping[str, int | None] | None = None,
-        *,
-        base_channels: int | None = None,
-        max_channels: int | None = None,
-        paper_form: bool = False,
-    ) -> None:
-        super().__init__()
-        widths = _widths("in_size", in_size, channel_multiplier, base_channels, max_channels)
-        self.in_size = in_size
-        self.group_size, self.groups = _mbstd(mbstd_cfg, widths[4])
-        falling = list(widths.values())[::-1]
-        self.convs = nn.Sequential(
-            conv_layer(3, falling[0], 1),
-            *(ResidualBlock(width, below, blur_kernel) for width, below in pairwise(falling)),
-        )
-        last = falling[-1]
-        self.final_conv = conv_layer(last + self.groups, last, 3)
-        self.final_linear = nn.Sequential(
-            StyleLinear(last * 16, last, activate=True), StyleLinear(last, 1)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Score images.
-
-        Args:
-            x: (N, 3, in_size, in_size), real images in [-1, 1].
-
-        Returns:
-            (N, 1), log-odds that the image is real.
-
-        Raises:
-            DataError: the images are not of the shape above.
-        """
-        expected = (3, self.in_size, self.in_size)
-        if tuple(x.shape[1:]) != expected:
-            raise DataError(f"images are {tuple(x.shape)}: give (N, C, H, W), C H W = {expected}")
-        features = self.convs(x)
-        spread = [
-            minibatch_stddev(group, self.group_size)[:, -1:]
-            for group in features.chunk(self.groups, dim=1)
-        ]
-        features = self.final_conv(torch.cat([features, *spread], dim=1))
-        return self.final_linear(features.flatten(1))
-
-
-def _mbstd(given: Mapping[str, int | None] | None, channels: int) -> tuple[int | None, int]:
-    """Return group size and channel groups."""
-    known = {"group_size": 4, "channel_groups": 1}
-    cfg = known | dict(given or {})
-    size, groups = cfg["group_size"], cfg["channel_groups"]
-    if set(cfg) != set(known) or not groups or channels % groups or (size is not None and size < 1):
-        raise SpecError(
-            [
-                f"mbstd_cfg is {dict(given or {})}: give group_size of 1 or more, or None, and "
-                f"channel_groups that divide {channels} channels"
-            ]
-        )
-    return size, groups
