@@ -7,11 +7,14 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from harness.errors import SpecError
+from harness.gans.augment import AdaptiveAugment
 from harness.gans.base import GAN
 from harness.gans.growing import ProgressiveGrowingGAN
+from harness.gans.stylegan2 import StyleGAN2Model, lazy_adam
 from harness.networks.pggan import PGGANDiscriminator, PGGANGenerator
+from harness.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from harness.seeding import derive_seed
-from harness.spec.schema import PGGAN, WGANGP, SinGAN, Spec, StyleGAN1, StyleGAN2
+from harness.spec.schema import PGGAN, WGANGP, Logistic, SinGAN, Spec, StyleGAN1, StyleGAN2
 
 
 def gan(spec: Spec, seed: int) -> GAN:
@@ -22,22 +25,26 @@ def gan(spec: Spec, seed: int) -> GAN:
         match model:
             case PGGAN():
                 return _pggan(spec, model, seed)
-            case StyleGAN1() | StyleGAN2() | SinGAN():
+            case StyleGAN2():
+                return _stylegan2(spec, model, seed)
+            case StyleGAN1() | SinGAN():
                 raise SpecError([f"model.type: {model.type} is not here yet"])
     assert_never(model)
 
 
 def optimizers(spec: Spec, model: GAN) -> OptimWrapperDict:
     """Return one Adam each for generator and discriminator."""
+    lazy_g, lazy_d = _lazy_intervals(spec)
     wrappers = OptimWrapperDict(
-        generator=_adam(spec, model.generator), discriminator=_adam(spec, model.discriminator)
+        generator=_adam(spec, model.generator, lazy_g),
+        discriminator=_adam(spec, model.discriminator, lazy_d),
     )
-    settings = spec.train.optimizer
-    first = spec.growth.scales[0]
+    own = spec.train.optimizer.lr
+    first = spec.train.lr_per_scale.get(spec.growth.scales[0], own)
     for _, wrapper in wrappers.items():
         for group in wrapper.param_groups:
-            group["initial_lr"] = settings.lr
-            group["lr"] = spec.train.lr_per_scale.get(first, settings.lr)
+            group["initial_lr"] = group["lr"]
+            group["lr"] *= first / own
     return wrappers
 
 
@@ -73,11 +80,53 @@ def _pggan(spec: Spec, model: PGGAN, seed: int) -> ProgressiveGrowingGAN:
     )
 
 
-def _adam(spec: Spec, network: nn.Module) -> OptimWrapper:
+def _stylegan2(spec: Spec, model: StyleGAN2, seed: int) -> StyleGAN2Model:
+    loss, ada = spec.train.loss, spec.train.augment
+    assert isinstance(loss, Logistic)  # checks.py sees to it
+    generator = StyleGAN2Generator(
+        model.out_scale,
+        model.noise_size,
+        model.num_mlps,
+        lr_mlp=model.mapping_lr,
+        mix_prob=model.mixing_prob,
+        paper_form=model.paper_form,
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
+    )
+    discriminator = StyleGAN2Discriminator(
+        model.out_scale,
+        mbstd_cfg={"group_size": model.mbstd_group},
+        paper_form=model.paper_form,
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
+    )
+    augment = None
+    if ada is not None:
+        augment = AdaptiveAugment(model.out_scale, **ada.model_dump(exclude={"type"}))
+    return StyleGAN2Model(
+        generator,
+        discriminator,
+        spec.growth,
+        seed,
+        mixing_prob=model.mixing_prob,
+        augment=augment,
+        **loss.model_dump(exclude={"type"}),
+    )
+
+
+def _lazy_intervals(spec: Spec) -> tuple[int, int]:
+    """Return every how many iterations the generator and the discriminator have a step more."""
+    loss = spec.train.loss
+    if not (isinstance(spec.model, StyleGAN2) and isinstance(loss, Logistic)):
+        return 0, 0
+    generator = loss.path_interval if loss.path_weight else 0
+    return generator, loss.r1_interval if loss.r1_gamma and loss.r1_interval > 1 else 0
+
+
+def _adam(spec: Spec, network: nn.Module, lazy_interval: int) -> OptimWrapper:
     settings = spec.train.optimizer
+    lazy = lazy_adam(settings.lr, settings.betas, lazy_interval)
     # Fused: one pass over all weights, on a CPU too.
     return OptimWrapper(
-        torch.optim.Adam(
-            network.parameters(), settings.lr, betas=settings.betas, eps=settings.eps, fused=True
-        )
+        torch.optim.Adam(network.parameters(), eps=settings.eps, fused=True, **lazy)
     )

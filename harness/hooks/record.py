@@ -19,7 +19,13 @@ from harness.records.store import RunFolder
 from harness.records.types import Row
 from harness.registry import HOOKS
 
-_LOSSES = {"loss_d": "loss/d", "loss_g": "loss/g", "loss_penalty": "loss/penalty"}
+_LOSSES = {
+    "loss_d": "loss/d",
+    "loss_g": "loss/g",
+    "loss_penalty": "loss/penalty",
+    "loss_path": "loss/path",
+    "ada_p": "train/ada_p",
+}
 
 
 @HOOKS.register_module()

@@ -40,7 +40,10 @@ def work(run: Run, path: Path, device: str, threads: int, jobs: int, cache_dir: 
     status, reason, iteration = Status.FINISHED, "", 0
     try:
         torch_device, name = _settle(device, threads)
-        folder.begin(run.settings, describe(device, name, threads, jobs))
+        from harness.networks.kernels import kernel_path
+
+        kernels = kernel_path(run.spec.model.type, torch_device)
+        folder.begin(run.settings, describe(device, name, threads, jobs, kernels))
         from harness.engine.build import train
 
         iteration = train(run, folder, torch_device, cache_dir)

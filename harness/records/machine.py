@@ -18,7 +18,13 @@ _KIND = ("cpu", "isa", "device", "threads", "arithmetic", "python", "libraries")
 PACKAGE = Path(__file__).parents[1]
 
 
-def describe(device: str, device_name: str, threads: int, jobs: int = 1) -> dict[str, Any]:
+def describe(
+    device: str,
+    device_name: str,
+    threads: int,
+    jobs: int = 1,
+    kernels: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Return the machine as a JSON object.
 
     Args:
@@ -26,8 +32,9 @@ def describe(device: str, device_name: str, threads: int, jobs: int = 1) -> dict
         device_name: the accelerator's name and driver, empty for a CPU.
         threads: threads that a run computes with.
         jobs: runs side by side.
+        kernels: by which path each kind of operation is computed; left out where None.
     """
-    return {
+    content = {
         "cpu": _cpu_info("model name"),
         "isa": _vector_extensions(),
         "cores": os.cpu_count(),
@@ -41,6 +48,7 @@ def describe(device: str, device_name: str, threads: int, jobs: int = 1) -> dict
         "libraries": {name: _version(name) for name in _LIBRARIES},
         "source": source_state(),
     }
+    return content if kernels is None else {**content, "kernels": dict(kernels)}
 
 
 def kind(machine: Mapping[str, Any]) -> str:

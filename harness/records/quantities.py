@@ -43,6 +43,8 @@ QUANTITIES = {
     "loss/d": Quantity("", -_INF, _INF, "neither", "critic loss"),
     "loss/g": Quantity("", -_INF, _INF, "neither", "generator loss"),
     "loss/penalty": Quantity("", 0.0, _INF, "neither", "gradient penalty"),
+    "loss/path": Quantity("", 0.0, _INF, "neither", "path-length penalty"),
+    "train/ada_p": Quantity("", 0.0, 1.0, "neither", "probability of augmentation"),
     "train/lr": Quantity("", 0.0, _INF, "neither", "learning rate"),
     "train/scale_px": Quantity("px", 1, _INF, "neither", "resolution"),
     "train/transition_weight": Quantity("", 0.0, 1.0, "neither", "fade-in weight"),

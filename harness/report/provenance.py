@@ -109,12 +109,14 @@ def _machine_lines(machine: Mapping[str, Any]) -> str:
     commit = f", commit {str(source['commit'])[:12]}" if source.get("commit") else ""
     dirty = " with uncommitted changes" if source.get("clean") is False else ""
     versions = ", ".join(f"{name} {version}" for name, version in libraries.items() if version)
+    paths = "; ".join(f"{name}: {path}" for name, path in (machine.get("kernels") or {}).items())
     return "\n".join(
         [
             f"- {machine.get('cpu')}, {machine.get('cores')} cores; device "
             f"{machine.get('device')}; runs side by side: {machine.get('jobs')}, threads of each: "
             f"{machine.get('threads')}; {machine.get('arithmetic')}; kind `{kind(machine)}`.",
             f"- Python {machine.get('python')}; {versions}.",
+            *([f"- Kernels: {paths}."] if paths else []),
             f"- gan-harness {source.get('version')}{commit}{dirty}, source {source.get('digest')}.",
         ]
     )

@@ -74,6 +74,8 @@ def test_this_machine_is_described_in_plain_values():
     assert here["libraries"]["torch"][0].isdigit()
     assert kind(here) == kind(describe("cpu", "", 1, 1))
     assert describe("cuda", "H200, driver 1", 1)["device"] == "cuda: H200, driver 1"
+    path = {"filtering": "depthwise conv2d"}
+    assert describe("cpu", "", 1, kernels=path) == describe("cpu", "", 1) | {"kernels": path}
 
 
 def test_nothing_names_the_user_or_the_place():

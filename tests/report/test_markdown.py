@@ -145,6 +145,13 @@ def test_report_says_what_it_rests_on(results):
     assert "| `paper` | lerp | 0.001 | 0.999 | 34.6 | 50.0% | 1 | 0 |" in text
 
 
+def test_report_says_which_kernels_ran(plan, tmp_path):
+    path = {"filtering": "depthwise conv2d", "tf32": "off"}
+    record(plan, tmp_path, machine={**MACHINE, "kernels": path})
+    text = report(frames.collect(plan, tmp_path), ())
+    assert "- Kernels: filtering: depthwise conv2d; tf32: off." in text
+
+
 def test_report_says_when_machines_or_sources_differ(plan, tmp_path):
     record(plan, tmp_path)
     record(plan_of(seeds=(2,)), tmp_path, machine={**MACHINE, "cpu": "Other CPU"})
