@@ -31,7 +31,7 @@ def test_everything_that_is_listed_is_an_image():
 
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(
-        SpecError, match="no image 'chima' is shipped; .*astronaut, .*china.*rocket"
+        SpecError, match=r"no image 'chima' is shipped; .*astronaut, .*china.*rocket"
     ):
         located("shipped:chima")
 
