@@ -446,8 +446,15 @@ class Spec(Section):
         """
         assert isinstance(self.model, SinGAN)
         model = self.model
-        sizes = (model.min_size, model.max_size, model.scale_factor_init)
-        return Pyramid.of(*size_of(self.data.root or ""), *sizes, shrink=model.paper_form)
+        height, width = size_of(self.data.root or "")
+        return Pyramid.of(
+            height,
+            width,
+            model.min_size,
+            model.max_size,
+            model.scale_factor_init,
+            shrink=model.paper_form,
+        )
 
     @property
     def final_batch_size(self) -> int:
@@ -473,7 +480,9 @@ def pyramid_growth(pyramid: Pyramid, model: SinGAN) -> GrowthSchedule:
     """Return SinGAN's stages: a scale each, by its longer side in px."""
     steps = model.discriminator_steps
     count = len(pyramid.sizes)
-    return GrowthSchedule(pyramid.scales, (model.iters_per_scale * steps,) * count, 0, (steps,) * count)
+    return GrowthSchedule(
+        pyramid.scales, (model.iters_per_scale * steps,) * count, 0, (steps,) * count
+    )
 
 
 def rebuilt_arms(spec: Spec) -> dict[str, float]:
