@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from harness.errors import DataError, SpecError
+from harness.spec.photographs import SHIPPED
 from harness.spec.schema import SinGAN, Spec
 from harness.spec.vocabulary import ONE_IMAGE_METRICS
 from harness.spec.wording import Problem
@@ -15,9 +16,11 @@ def pyramid_problems(spec: Spec) -> Iterator[Problem]:
     except SpecError as error:
         for problem in error.problems:
             name, _, text = problem.partition(": ")
-            yield (("data", "root") if name == "data.root" else ("model", name)), text
-    except DataError:
-        return  # a spec can be read where its image is not; planning and running say so
+            yield ("model", name), text
+    except DataError as error:
+        # A spec can be read where its image is not; planning and running say that it is missing.
+        if (spec.data.root or "").startswith(SHIPPED):
+            yield ("data", "root"), str(error)
 
 
 def metric_problems(spec: Spec) -> Iterator[Problem]:
