@@ -473,7 +473,9 @@ def pyramid_growth(pyramid: Pyramid, model: SinGAN) -> GrowthSchedule:
     """Return SinGAN's stages: a scale each, by its longer side in px."""
     steps = model.discriminator_steps
     count = len(pyramid.sizes)
-    return GrowthSchedule(pyramid.scales, (model.iters_per_scale * steps,) * count, 0, (steps,) * count)
+    return GrowthSchedule(
+        pyramid.scales, (model.iters_per_scale * steps,) * count, 0, (steps,) * count
+    )
 
 
 def rebuilt_arms(spec: Spec) -> dict[str, float]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
+from PIL import Image
 from tiny_gan import adams, same_bits
 from tiny_singan import (
     SIZES,
@@ -27,10 +28,12 @@ from harness.hooks import (
     PickleDataHook,
     VisualizationHook,
 )
-from harness.images import to_float
+from harness.images import to_float, to_uint8
 from harness.networks.singan import SinGANMultiScaleGenerator
 from harness.pickles import load_pickled_data
 from harness.visuals.backends import VisBackend
+from harness.visuals.entries import entry_of
+from harness.visuals.subject import subject_of
 from harness.visuals.visualizer import Visualizer
 
 NAMES = ["noise_weights", "fixed_noises", "curr_stage"]
@@ -326,6 +329,18 @@ def test_v13_the_singan_alias_draws_whatever_the_number_of_images(make_runner, t
     )
     hooks = [PGGANFetchDataHook(), VisualizationHook(2, entry)]
     gan = tiny_singan(iterations=2)
-    make_runner(hooks, **singan_settings(gan, 6 * STEPS, visualizer=visualizer)).train()
-    names = sorted(path.name for path in (tmp_path / "pictures").glob("*.png"))
+    runner = make_runner(hooks, **singan_settings(gan, 6 * STEPS, visualizer=visualizer))
+    runner.train()
+    folder = tmp_path / "pictures"
+    names = sorted(path.name for path in folder.glob("*.png"))
     assert names == ["fish_2.png", "fish_4.png", "fish_6.png"]
+    # The input is fixed: these are the last scale's images of the seeds that each picture shows.
+    random = subject_of(runner).stream(entry_of(entry))
+    images = gan.draw(gan.generator, gan.latents(4, random))
+    height, width = SIZES[-1]
+    picture = np.asarray(Image.open(folder / "fish_6.png"))[1::3, 1::3]  # shown enlarged
+    assert picture.shape == (2 * height, 2 * width, 3)
+    for index, image in enumerate(to_uint8(images).permute(0, 2, 3, 1).numpy()):
+        row, column = divmod(index, 2)
+        shown = picture[row * height :, column * width :][:height, :width].astype(int)
+        assert abs(shown - image).max() <= 1
