@@ -1,4 +1,4 @@
-"""What a waiting user sees: each run's progress, its latest FID, and the time left."""
+"""What a waiting user sees: each run's progress, its latest FID or SIFID, and the time left."""
 
 import json
 import os
@@ -56,7 +56,7 @@ class Latest:
             return
         if row.kimg > self.kimg:
             self.kimg, self.sec = row.kimg, row.sec
-        if row.quantity.startswith("fid["):
+        if row.quantity.startswith(("fid[", "sifid[")):
             if row.arm == RAW:  # the first arm of an evaluation
                 self.fid, self.best = row.value, None
             elif self.best is None or row.value < self.best[1]:
@@ -108,7 +108,8 @@ class Display:
 
     def _table(self, active: Sequence[Running]) -> Table:
         table = Table(box=None, caption=self._left(active), caption_justify="left")
-        for name in ("run", "kimg", "img/s", "FID raw", "best shadow"):
+        metric = _metric(active[0]) if active else "FID"
+        for name in ("run", "kimg", "img/s", f"{metric} raw", "best shadow"):
             table.add_column(name, justify="left" if name == "run" else "right")
         for one in active:
             table.add_row(one.run.name, *self._cells(one))
@@ -116,13 +117,15 @@ class Display:
 
     def _line(self, one: Running) -> str:
         kimg, speed, fid, best = self._cells(one)
-        return f"  {one.run.name}: {kimg} kimg, {speed} img/s, FID raw {fid}, best shadow {best}"
+        scores = f"{_metric(one)} raw {fid}, best shadow {best}"
+        return f"  {one.run.name}: {kimg} kimg, {speed} img/s, {scores}"
 
     def _cells(self, one: Running) -> tuple[str, str, str, str]:
         latest = self._latest.get(one.run.name, Latest())
         speed = f"{1000 * latest.kimg / latest.sec:.0f}" if latest.sec else "-"
-        fid = "-" if latest.fid is None else f"{latest.fid:.1f}"
-        best = "-" if latest.best is None else f"{latest.best[1]:.1f} ({latest.best[0]})"
+        digits = ".1f" if _metric(one) == "FID" else ".3g"
+        fid = "-" if latest.fid is None else f"{latest.fid:{digits}}"
+        best = "-" if latest.best is None else f"{latest.best[1]:{digits}} ({latest.best[0]})"
         return f"{latest.kimg:.0f}/{one.run.spec.kimg:g}", speed, fid, best
 
     def _left(self, active: Sequence[Running]) -> str:
@@ -151,6 +154,10 @@ class Display:
         )
         total = max(max(left, default=0.0), sum(left) / self._jobs)
         return f"{_minutes(time.monotonic() - self._begin)} gone, about {_minutes(total)} left"
+
+
+def _metric(one: Running) -> str:
+    return "FID" if one.run.spec.data.type != "image" else "SIFID"
 
 
 def _minutes(sec: float) -> str:

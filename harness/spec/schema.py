@@ -446,8 +446,15 @@ class Spec(Section):
         """
         assert isinstance(self.model, SinGAN)
         model = self.model
-        sizes = (model.min_size, model.max_size, model.scale_factor_init)
-        return Pyramid.of(*size_of(self.data.root or ""), *sizes, shrink=model.paper_form)
+        height, width = size_of(self.data.root or "")
+        return Pyramid.of(
+            height,
+            width,
+            model.min_size,
+            model.max_size,
+            model.scale_factor_init,
+            shrink=model.paper_form,
+        )
 
     @property
     def final_batch_size(self) -> int:

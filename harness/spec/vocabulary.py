@@ -27,6 +27,9 @@ EXTRACTED_METRICS = frozenset(
 )
 """Metrics that are measured on an extractor's features and carry its name."""
 
+ONE_IMAGE_METRICS = frozenset({"sifid", "diversity"})
+"""Metrics that hold samples against one image; all others want a set of them."""
+
 NATIVE_RESOLUTION = {"digits": 8, "cifar10": 32}
 RAW = "raw"
 """The arm that is the trained generator itself, beside its EMA shadows."""

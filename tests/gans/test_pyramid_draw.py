@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from tiny_gan import adams
-from tiny_singan import SIZES, tiny_singan, trained
+from tiny_pyramid import SIZES, tiny_singan, trained
 from torch.nn import functional
 
 from harness.errors import DataError, SpecError

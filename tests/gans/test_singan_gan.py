@@ -9,7 +9,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from PIL import Image
 from tiny_gan import adams, same_bits
-from tiny_singan import (
+from tiny_pyramid import (
     SIZES,
     SMALL,
     STEPS,

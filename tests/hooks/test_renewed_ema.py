@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from mmengine.hooks import CheckpointHook, Hook
-from tiny_singan import SIZES, STEPS, singan_settings, tiny_singan
+from tiny_pyramid import SIZES, STEPS, singan_settings, tiny_singan
 
 from harness.ema.certificate import LIMIT, certify
 from harness.ema.closed_form import Setting

@@ -43,6 +43,15 @@ def test_the_latest_numbers_are_taken_as_they_come(running):
     assert (latest.kimg, latest.fid, latest.best) == (2.0, 8.5, ("a", 7.5))
 
 
+def test_a_model_of_one_image_shows_its_sifid(running):
+    latest = Latest()
+    running.folder.append([row("raw", 0.4, 1.0, "sifid[random-conv-64]")])
+    running.folder.append([row("raw", 0.9, 1.0, "sifid_high[random-conv-64]")])
+    running.folder.append([row("a", 0.25, 1.0, "sifid[random-conv-64]")])
+    latest.read(running)
+    assert (latest.fid, latest.best) == (0.4, ("a", 0.25))
+
+
 def test_half_a_line_waits_for_its_other_half(running):
     running.folder.append([row("raw", 9.0, 1.0)])
     latest = Latest()
