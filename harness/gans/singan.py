@@ -114,7 +114,8 @@ class SinGAN(GAN):
         Args:
             data: ``inputs``: uint8 N3HW, the image at the current scale, N times for N steps of
                 the critic.
-            optim_wrapper: one wrapper each for ``generator`` and ``discriminator``.
+            optim_wrapper: one wrapper each for ``generator`` and ``discriminator``, or for each
+                scale of them, as SinGANOptimWrapperConstructor names them (``generator_0``).
 
         Returns:
             Scalars of the last steps: ``loss`` and ``loss_d`` (the critic's whole loss),
@@ -136,8 +137,8 @@ class SinGAN(GAN):
         self._set_rates(len(inputs), optim_wrapper)
         below, noise = self._drawn_below(scale, len(inputs))
         pairs = [*zip(below.split(1), noise.split(1), strict=True)]
-        losses = self._train_critic(scale, real, pairs, optim_wrapper["discriminator"])
-        losses |= self._train_generator(scale, real, pairs, optim_wrapper["generator"])
+        losses = self._train_critic(scale, real, pairs, _of(optim_wrapper, "discriminator", scale))
+        losses |= self._train_generator(scale, real, pairs, _of(optim_wrapper, "generator", scale))
         self.images_shown += len(inputs)
         return losses
 
@@ -287,6 +288,11 @@ class SinGAN(GAN):
     @property
     def _device(self) -> torch.device:
         return next(self.generator.parameters()).device
+
+
+def _of(wrappers: OptimWrapperDict, network: str, scale: int) -> OptimWrapper:
+    own = f"{network}_{scale}"
+    return wrappers[own if own in wrappers.keys() else network]  # noqa: SIM118  (no container)
 
 
 def _hand_on(coarser: nn.Module, finer: nn.Module) -> None:
