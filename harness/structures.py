@@ -1,7 +1,7 @@
 """What models are asked and answer: DataSample, and reading images out of any model's answer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -90,6 +90,15 @@ class DataSample(BaseDataElement):
         return lengths.pop() if lengths else 0
 
 
+@runtime_checkable
+class Renewing(Protocol):
+    """A model that gives parts of its networks new weights while it trains, as SinGAN does."""
+
+    @property
+    def renewed(self) -> Mapping[str, tuple[str, ...]]:
+        """What was made anew before the last iteration: prefixes of entries, by network."""
+
+
 def images_in(answer: Any) -> Images:
     """Return the images that a model answered, by name and in order.
 
@@ -146,6 +155,12 @@ def unwrapped(module: Any) -> nn.Module:
     """Return the module inside a wrapper for distributed training, or the module itself."""
     network: nn.Module = module.module if is_model_wrapper(module) else module
     return network
+
+
+def renewed_in(model: Any) -> Mapping[str, tuple[str, ...]]:
+    """Return what the last iteration began with anew: prefixes of entries, by network."""
+    inner = unwrapped(model)
+    return inner.renewed if isinstance(inner, Renewing) else {}
 
 
 def _fields(sample: Any, prefix: str = "") -> dict[str, Tensor]:

@@ -120,13 +120,14 @@ class Average:
         self._trained = _grouped((n for n in floating if n in trained), new, old)
         self._rest = _grouped((n for n in floating if n not in trained), new, old)
         self._integers = [(new[n], old[n]) for n in names if not old[n].is_floating_point()]
-        self._all = [(new[n], old[n], n in trained) for n in names]
+        self._all = {n: (new[n], old[n], n in trained) for n in names}
 
     @torch.no_grad()
-    def copy(self) -> None:
-        """Make the shadow equal to the network."""
-        for new, old, _ in self._all:
-            old.copy_(new)
+    def copy(self, prefixes: tuple[str, ...] = ("",)) -> None:
+        """Make the shadow's entries of these prefixes, by default all, equal to the network's."""
+        for name, (new, old, _) in self._all.items():
+            if name.startswith(prefixes):
+                old.copy_(new)
 
     @torch.no_grad()
     def update(self, weight: float, nontrainable: float = 1.0) -> None:
@@ -146,7 +147,7 @@ class Average:
     @torch.no_grad()
     def apply(self, function: Callable[[Tensor, Tensor, bool], Tensor]) -> None:
         """Set each entry to ``function(network's, shadow's, trainable)``; integers are copied."""
-        for new, old, trainable in self._all:
+        for new, old, trainable in self._all.values():
             old.copy_(function(new, old, trainable) if old.is_floating_point() else new)
 
 

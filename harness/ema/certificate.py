@@ -40,6 +40,8 @@ def certify(folder: Path, settings: Mapping[str, Setting]) -> dict[str, Certific
     A float32 average of a weight at rest stops short of it, where w times what is left is below
     half a unit in the last place; that much, and at rest alone, is no error.
 
+    Entries that were made anew have weight 1 in that iteration, whatever the setting says.
+
     Args:
         folder: what ``Trajectory`` wrote.
         settings: what each shadow was asked to be; all of them start from the network's weights
@@ -90,6 +92,15 @@ class _Record:
         self.network = _mapped(folder / "network.bin", self.dtype, (len(self.images), width))
         shape = (len(self.checks), len(self.shadows), width)
         self.averages = _mapped(folder / "shadows.bin", self.dtype, shape)
+        self.renewed = {
+            event["iteration"]: self._columns(tuple(event["prefixes"]))
+            for event in _lines(folder / "renewed.jsonl")
+        }
+
+    def _columns(self, prefixes: tuple[str, ...]) -> NDArray[np.int64]:
+        """Return the places of all entries of the tensors of these prefixes."""
+        anew = np.array([name.startswith(prefixes) for name in self.tensors])
+        return np.flatnonzero(anew[self.tensor_of])
 
 
 class _Derivation:
@@ -109,11 +120,14 @@ class _Derivation:
 
     def errors(self, begin: int, end: int, shadows: NDArray[Any]) -> Floats:
         """Go on from iteration ``begin`` to ``end``, and return relative errors, (S, E)."""
-        rows: Floats = self.record.network[begin : end + 1].astype(np.float64)
-        self.magnitude = np.maximum(self.magnitude, np.abs(rows).max(0))
-        for kind, columns in self.record.columns.items():
-            weights = self.weights[kind][:, begin:end]
-            self._advance(rows[:, columns], weights, columns)
+        renewed = self.record.renewed
+        stops = sorted({end, *(at for at in renewed if begin < at <= end)})
+        for first, last in pairwise([begin, *stops]):
+            self._go_on(first, last)
+            if last in renewed:
+                columns = renewed[last]
+                self.average[:, columns] = self.record.network[last, columns]
+                self.stalled[:, columns] = 0.0
         scale = np.maximum.reduceat(self.magnitude, self.record.starts)[self.record.tensor_of]
         difference = np.abs(shadows.astype(np.float64) - self.average)
         excess = np.maximum(difference - self.stalled, 0.0)
@@ -122,6 +136,13 @@ class _Derivation:
             return np.where(
                 excess == 0, 0.0, np.nan_to_num(excess / scale, nan=np.inf, posinf=np.inf)
             )
+
+    def _go_on(self, begin: int, end: int) -> None:
+        rows: Floats = self.record.network[begin : end + 1].astype(np.float64)
+        self.magnitude = np.maximum(self.magnitude, np.abs(rows).max(0))
+        for kind, columns in self.record.columns.items():
+            weights = self.weights[kind][:, begin:end]
+            self._advance(rows[:, columns], weights, columns)
 
     def _advance(self, rows: Floats, weights: Floats, columns: slice) -> None:
         self.average[:, columns] = advance(self.average[:, columns], rows[1:], weights)
@@ -132,6 +153,10 @@ class _Derivation:
         kept = remaining(weights)
         rounded = (kept[:, 1:] * (weights > 0)) @ resting * (unit * self.magnitude[columns])
         self.stalled[:, columns] = kept[:, :1] * self.stalled[:, columns] + rounded
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:

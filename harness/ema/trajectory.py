@@ -5,7 +5,9 @@ A folder holds what ``certificate.py`` derives the averages from again:
 - ``entries.json``: which entries, of which tensors, and the shadows' names;
 - ``network.bin``: the network's E entries before training and after each iteration, row by row;
 - ``images.bin``: images shown by then, int64, one number a row of ``network.bin``;
-- ``shadows.bin``: at each check, E entries of each shadow; ``checks.bin``: its iteration, int64.
+- ``shadows.bin``: at each check, E entries of each shadow; ``checks.bin``: its iteration, int64;
+- ``renewed.jsonl``, where a network was made anew in part while it trained: ``iteration`` and the
+  ``prefixes`` of the entries' names.
 """
 
 import json
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 
 VERSION = 1
 FILES = ("network", "images", "shadows", "checks")
+RENEWED = "renewed.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Trajectory:
             return self._cut_back()
         for name in FILES:
             self._file(name).write_bytes(b"")
+        self._renewed.unlink(missing_ok=True)
         described = {
             "version": VERSION,
             "dtype": str(self._dtype).removeprefix("torch."),
@@ -94,16 +98,20 @@ class Trajectory:
         self._write()
         return True
 
-    def observe(self, images: int) -> None:
+    def observe(self, images: int, renewed: tuple[str, ...] = ()) -> None:
         """Note the network after one iteration more.
 
         Args:
             images: images of that iteration's batch.
+            renewed: prefixes of the entries that the iteration began with anew.
         """
         self._iteration += 1
         self.images += images
         self._keep()
-        if len(self._images) == len(self._rows) or self._iteration in self._also:
+        if renewed:
+            with self._renewed.open("a") as file:
+                file.write(json.dumps({"iteration": self._iteration, "prefixes": renewed}) + "\n")
+        if len(self._images) == len(self._rows) or renewed or self._iteration in self._also:
             self.check()
 
     @torch.no_grad()
@@ -152,6 +160,10 @@ class Trajectory:
         for name, length in zip(FILES, lengths, strict=True):
             with self._file(name).open("r+b") as file:
                 file.truncate(length)
+        if self._renewed.exists():
+            lines = self._renewed.read_text().splitlines(keepends=True)
+            past = [line for line in lines if json.loads(line)["iteration"] <= self._iteration]
+            self._renewed.write_text("".join(past))
         return True
 
     def _append(self, name: str, values: Tensor) -> None:
@@ -160,6 +172,10 @@ class Trajectory:
 
     def _file(self, name: str) -> Path:
         return self.folder / f"{name}.bin"
+
+    @property
+    def _renewed(self) -> Path:
+        return self.folder / RENEWED
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:

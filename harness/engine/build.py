@@ -9,21 +9,27 @@ import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from safetensors.torch import save
 from torch.utils.data import DataLoader
 
-from harness.data import DataSource
+from harness.data import DataSource, photograph
 from harness.data.growing import GrowingImages
 from harness.data.order import ShownImages
 from harness.data.prepare import Prepared, prepare
 from harness.ema.closed_form import Setting
+from harness.engine import weights
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.families import gan, optimizers
 from harness.engine.loops import EvaluationLoop, ImagesTrainLoop
-from harness.engine.posthoc import RebuiltArms, snapshot_hooks, track_settings, with_rebuilt
+from harness.engine.posthoc import (
+    Evaluator,
+    RebuiltArms,
+    snapshot_hooks,
+    track_settings,
+    with_rebuilt,
+)
 from harness.engine.runner import QuietRunner
 from harness.engine.schedulers import ReduceLR
-from harness.errors import SpecError
+from harness.engine.single_image import SingleImageEvaluator
 from harness.hooks import (
     EMACertificateHook,
     ExponentialMovingAverageHook,
@@ -36,8 +42,7 @@ from harness.plan.expand import Run
 from harness.records.store import RunFolder, write_atomically
 from harness.records.types import Row
 from harness.registry import HOOKS
-from harness.spec.schema import Spec
-from harness.spec.vocabulary import RAW
+from harness.spec.schema import SinGAN, Spec
 from harness.visuals.backends import VisBackend
 from harness.visuals.visualizer import Visualizer
 
@@ -60,21 +65,20 @@ def train(run: Run, folder: RunFolder, device: torch.device, cache_dir: Path) ->
     runner = runner_of(run, real, with_rebuilt(evaluator, spec, folder.path), folder, device)
     model = runner.train()
     _keep_samples(folder, real, evaluator.samples(model, _SAMPLES))
-    write_atomically(
-        folder.path / "weights.safetensors",
-        save({k: v.contiguous() for k, v in model.state_dict().items() if torch.is_tensor(v)}),
-    )
+    write_atomically(folder.path / weights.FILE, weights.packed(model))
     iterations: int = runner.iter
     return iterations
 
 
 def prepared(
     spec: Spec, seed: int, device: torch.device, cache_dir: Path
-) -> tuple[Prepared, ArmsEvaluator]:
+) -> tuple[Prepared, Evaluator]:
     """Return the real images at every scale, and what measures generated ones against them."""
+    arms = weights.networks_of(spec)
+    if isinstance(spec.model, SinGAN):
+        real = photograph.prepare(spec.data.root or "", spec.pyramid)
+        return real, SingleImageEvaluator(spec.evaluate, real, arms, seed, device)
     real = prepare(_source(spec), spec.growth.scales, cache_dir / "data")
-    shadows = {name: f"{_attribute(name)}_ema" for name in spec.observers.ema}
-    arms = {RAW: "orig", **shadows}
     return real, ArmsEvaluator(spec.evaluate, real, arms, seed, device, cache_dir / "reference")
 
 
@@ -86,7 +90,7 @@ def shadow_hooks(spec: Spec) -> list[Hook]:
         warnings.simplefilter("ignore", UserWarning)
         return [
             ExponentialMovingAverageHook(
-                f"{_attribute(name)}_ema",
+                f"{weights.attribute(name)}_ema",
                 ema.interp_mode,
                 ema.hook_cfg(batch),
                 ema.interval,
@@ -101,7 +105,7 @@ def stated(spec: Spec) -> dict[str, Setting]:
     """Return what each shadow is asked to be, by its attribute in the model."""
     batch = spec.final_batch_size
     shadows = {
-        f"{_attribute(name)}_ema": Setting(
+        f"{weights.attribute(name)}_ema": Setting(
             ema.interp_mode, ema.hook_cfg(batch), ema.interval, ema.start_iter
         )
         for name, ema in spec.observers.ema.items()
@@ -121,7 +125,7 @@ def train_loader(
 def runner_of(
     run: Run,
     real: Prepared,
-    evaluator: ArmsEvaluator | RebuiltArms,
+    evaluator: Evaluator | RebuiltArms,
     folder: RunFolder,
     device: torch.device,
 ) -> Runner:
@@ -139,7 +143,7 @@ def runner_of(
     record = RecordHook(
         folder,
         round(spec.train.log_every_kimg * 1000),
-        {f"{_attribute(name)}_ema": name for name in spec.observers.ema},
+        {f"{weights.attribute(name)}_ema": name for name in spec.observers.ema},
     )
     shadows = [*shadow_hooks(spec), *snapshot_hooks(spec, folder.path)]
     others = [PGGANFetchDataHook(), *map(HOOKS.build, spec.hooks)]
@@ -180,8 +184,7 @@ def runner_of(
 
 def _source(spec: Spec) -> DataSource:
     data = spec.data
-    if data.type == "image":
-        raise SpecError([f"data.type: {data.type} is not here yet"])
+    assert data.type != "image"  # checks.py sees to it
     return DataSource(
         type=data.type,
         root=None if data.root is None else Path(data.root),
@@ -192,14 +195,10 @@ def _source(spec: Spec) -> DataSource:
     )
 
 
-def _attribute(shadow: str) -> str:
-    # Submodules cannot have dots in their names; no two shadows may share one.
-    return "shadow_" + shadow.replace("_", "__").replace(".", "_d").replace("-", "_h")
-
-
 def _keep_samples(folder: RunFolder, real: Prepared, samples: dict[str, Any]) -> None:
     pixels = real.scales[max(real.scales)]
-    chosen = np.linspace(0, len(pixels) - 1, _SAMPLES).round().astype(int)
+    count = min(_SAMPLES, len(pixels))
+    chosen = np.linspace(0, len(pixels) - 1, count).round().astype(int)
     path = folder.path / "samples" / "final.npz"
     path.parent.mkdir(exist_ok=True)
     temporary = path.with_suffix(".tmp.npz")

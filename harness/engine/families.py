@@ -7,14 +7,25 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from harness.errors import SpecError
+from harness.gans import singan
 from harness.gans.augment import AdaptiveAugment
 from harness.gans.base import GAN
 from harness.gans.growing import ProgressiveGrowingGAN
 from harness.gans.stylegan2 import StyleGAN2Model, lazy_adam
 from harness.networks.pggan import PGGANDiscriminator, PGGANGenerator
+from harness.networks.singan import SinGANMultiScaleDiscriminator, SinGANMultiScaleGenerator
 from harness.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from harness.seeding import derive_seed
-from harness.spec.schema import PGGAN, WGANGP, Logistic, SinGAN, Spec, StyleGAN1, StyleGAN2
+from harness.spec.schema import (
+    PGGAN,
+    WGANGP,
+    Logistic,
+    SinGAN,
+    SinGANLoss,
+    Spec,
+    StyleGAN1,
+    StyleGAN2,
+)
 
 
 def gan(spec: Spec, seed: int) -> GAN:
@@ -27,7 +38,9 @@ def gan(spec: Spec, seed: int) -> GAN:
                 return _pggan(spec, model, seed)
             case StyleGAN2():
                 return _stylegan2(spec, model, seed)
-            case StyleGAN1() | SinGAN():
+            case SinGAN():
+                return _singan(spec, model, seed)
+            case StyleGAN1():
                 raise SpecError([f"model.type: {model.type} is not here yet"])
     assert_never(model)
 
@@ -121,6 +134,29 @@ def _lazy_intervals(spec: Spec) -> tuple[int, int]:
         return 0, 0
     generator = loss.path_interval if loss.path_weight else 0
     return generator, loss.r1_interval if loss.r1_gamma and loss.r1_interval > 1 else 0
+
+
+def _singan(spec: Spec, model: SinGAN, seed: int) -> singan.SinGAN:
+    loss = spec.train.loss
+    assert isinstance(loss, SinGANLoss)  # checks.py sees to it
+    finest = len(spec.growth.scales) - 1
+    channels = {
+        "base_channels": model.base_channels,
+        "min_feat_channels": model.min_feat_channels,
+    }
+    generator = SinGANMultiScaleGenerator(3, 3, finest, **channels, paper_form=model.paper_form)
+    discriminator = SinGANMultiScaleDiscriminator(3, num_scales=finest, **channels)
+    return singan.SinGAN(
+        generator,
+        discriminator,
+        growth=spec.growth,
+        seed=seed,
+        generator_steps=model.generator_steps,
+        noise_weight_init=model.noise_weight_init,
+        penalty_weight=loss.penalty_weight,
+        recon_weight=loss.recon_weight,
+        lr_milestone=model.lr_milestone,
+    )
 
 
 def _adam(spec: Spec, network: nn.Module, lazy_interval: int) -> OptimWrapper:

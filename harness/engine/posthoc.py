@@ -12,12 +12,16 @@ from harness.ema.closed_form import Setting
 from harness.ema.posthoc import rebuild
 from harness.ema.snapshots import Profile, find
 from harness.engine.evaluation import ArmsEvaluator
+from harness.engine.single_image import SingleImageEvaluator
 from harness.gans.base import GAN
 from harness.hooks import PosthocEMAHook
 from harness.hooks.posthoc import track_name
 from harness.spec.schema import Spec, live_twins, rebuilt_arms
 
 _FOLDER = "posthoc"
+
+Evaluator = ArmsEvaluator | SingleImageEvaluator
+"""What measures the arms of a run: against a set of images, or against one."""
 
 
 def snapshot_hooks(spec: Spec, run_folder: Path) -> list[Hook]:
@@ -35,9 +39,7 @@ def track_settings(spec: Spec) -> dict[str, Setting]:
     return {track_name(i): Setting("power", {"sigma_rel": w}) for i, w in enumerate(widths)}
 
 
-def with_rebuilt(
-    arms: ArmsEvaluator, spec: Spec, run_folder: Path
-) -> "ArmsEvaluator | RebuiltArms":
+def with_rebuilt(arms: Evaluator, spec: Spec, run_folder: Path) -> "Evaluator | RebuiltArms":
     """Return what measures the arms and, where the spec asks for them, rebuilt averages."""
     return RebuiltArms(arms, spec, run_folder / _FOLDER) if spec.observers.posthoc else arms
 
@@ -51,7 +53,7 @@ class RebuiltArms:
         folder: holds the snapshots.
     """
 
-    def __init__(self, arms: ArmsEvaluator, spec: Spec, folder: Path) -> None:
+    def __init__(self, arms: Evaluator, spec: Spec, folder: Path) -> None:
         self.arms = arms
         self.spec = spec
         self.folder = folder

@@ -15,7 +15,7 @@ from harness.ema.trajectory import Trajectory
 from harness.hooks.ema import ExponentialMovingAverageHook
 from harness.hooks.posthoc import PosthocEMAHook
 from harness.registry import HOOKS
-from harness.structures import batch_images, unwrapped
+from harness.structures import batch_images, renewed_in, unwrapped
 
 
 @HOOKS.register_module()
@@ -82,8 +82,9 @@ class EMACertificateHook(Hook):
     ) -> None:
         """Note the weights of this iteration."""
         images = batch_images(data_batch) * get_world_size()
-        for trajectory in self._trajectories.values():
-            trajectory.observe(images)
+        renewed = renewed_in(runner.model)
+        for name, trajectory in self._trajectories.items():
+            trajectory.observe(images, renewed.get(name, ()))
 
     def after_train(self, runner: Runner) -> None:
         """Derive every shadow and compare."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from harness.ema.averaging import SCHEDULES, Average, Progress, Schedule
 from harness.registry import HOOKS
-from harness.structures import batch_images, unwrapped
+from harness.structures import batch_images, renewed_in, unwrapped
 
 _SUFFIX = "_ema"
 _NARROW = {torch.float16, torch.bfloat16}
@@ -26,7 +26,8 @@ class ExponentialMovingAverageHook(Hook):
 
     Before ``start_iter`` (0-based) a shadow is a copy of its network after every iteration. From
     then on it is updated at each iteration i where (i + 1 - start_iter) is a multiple of
-    ``interval``: p <- p + w_t (theta - p).
+    ``interval``: p <- p + w_t (theta - p). What a model makes anew in training (its ``renewed``)
+    is copied after that iteration, whatever else is due, and averaged from there on.
 
     Args:
         module_keys: the shadows' names in the model; each ends in ``_ema`` and shadows the network
@@ -174,15 +175,20 @@ class ExponentialMovingAverageHook(Hook):
         shown = batch_images(data_batch) * get_world_size()
         self.images += shown
         self._step_images += shown
-        if not self.every_n_iters(runner, self.interval):
-            return
-        if runner.iter < self.start_iter:
-            for average in self._averages.values():
-                average.copy()
-        else:
-            self._update()
-            self.updates += 1
-        self._step_images = 0
+        if self.every_n_iters(runner, self.interval):
+            if runner.iter < self.start_iter:
+                for average in self._averages.values():
+                    average.copy()
+            else:
+                self._update()
+                self.updates += 1
+            self._step_images = 0
+        self._renew(renewed_in(runner.model))
+
+    def _renew(self, renewed: Mapping[str, tuple[str, ...]]) -> None:
+        for key, average in self._averages.items():
+            if prefixes := renewed.get(self.source_of(key)):
+                average.copy(prefixes)
 
     def _update(self) -> None:
         if self._schedule is None:

@@ -25,6 +25,7 @@ _LOSSES = {
     "loss_penalty": "loss/penalty",
     "loss_path": "loss/path",
     "ada_p": "train/ada_p",
+    "loss_recon": "loss/recon",
 }
 
 

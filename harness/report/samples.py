@@ -51,16 +51,18 @@ def _rows(results: Results, path: Path) -> dict[str, np.ndarray]:
         raise RecordsError(f"{path}: is not a file of samples: was it cut off?") from None
     order = [REAL, *(arm.name for arm in results.plan.arms)]
     rows = {name: held[name] for name in order if name in held}
-    shapes = {array.shape for array in rows.values()}
-    fine = len(shapes) == 1 and all(a.dtype == np.uint8 and a.ndim == 4 for a in rows.values())
-    if not fine or next(iter(shapes))[3] not in {1, 3}:
+    # A model of one image has one real image, beside as many samples as any other.
+    counts = {len(array) for name, array in rows.items() if name != REAL}
+    shapes = {array.shape[1:] for array in rows.values()}
+    fine = all(a.dtype == np.uint8 and a.ndim == 4 and len(a) for a in rows.values())
+    if not fine or len(shapes) != 1 or len(counts) > 1 or next(iter(shapes))[2] not in {1, 3}:
         raise RecordsError(f"{path}: needs uint8 arrays of one shape NHWC with 1 or 3 channels")
     return rows
 
 
 def _tiles(images: np.ndarray) -> np.ndarray:
     """Enlarge or reduce N,H,W,C by a whole factor and make it RGB."""
-    size = images.shape[1]
+    size = max(images.shape[1:3])
     factor = max(-(-_TILE_PX // size), 1)
     large = images.repeat(factor, axis=1).repeat(factor, axis=2)
     step = -(-size // _WIDEST_TILE_PX)
@@ -78,7 +80,7 @@ def _averaged(images: np.ndarray, step: int) -> np.ndarray:
 
 def _fitting(rows: dict[str, np.ndarray]) -> bytes:
     """Return the PNG with as many columns as stay a small file."""
-    columns = len(next(iter(rows.values())))
+    columns = max(map(len, rows.values()))
     content = _drawn(rows, columns)
     while len(content) > _LARGEST_BYTES and columns > 1:
         columns = max(1, min(columns - 1, int(columns * _LARGEST_BYTES / len(content))))
@@ -90,7 +92,8 @@ def _drawn(rows: dict[str, np.ndarray], columns: int) -> bytes:
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(_FONT_PX)
-    labels = {name: "real images" if name == REAL else name for name in rows}
+    many = "real images" if len(rows.get(REAL, ())) != 1 else "real image"
+    labels = {name: many if name == REAL else name for name in rows}
     left = max(int(font.getlength(label)) for label in labels.values()) + 12
     _, H, W, _ = next(iter(rows.values())).shape
     step, width = H + _GAP_PX, columns * (W + _GAP_PX)

@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness.errors import SpecError
 from harness.spec import wording
+from harness.spec.image_checks import metric_problems, pyramid_problems
 from harness.spec.schema import (
     LOSSES,
     Ema,
@@ -99,6 +101,8 @@ def _data(spec: Spec) -> Iterator[Problem]:
         yield ("data", "root"), f"is missing: data.type {data.type} needs the images' path"
     if data.type == "digits" and data.root is not None:
         yield ("data", "root"), "is not used by data.type digits, which ships with scikit-learn"
+    if isinstance(spec.model, SinGAN) and data.root is not None:
+        yield from pyramid_problems(spec)
 
 
 def _train(spec: Spec) -> Iterator[Problem]:
@@ -121,6 +125,7 @@ def _train(spec: Spec) -> Iterator[Problem]:
 def _evaluate(spec: Spec) -> Iterator[Problem]:
     evaluate = spec.evaluate
     extractor = evaluate.extractor_spec
+    yield from metric_problems(spec)
     if extractor.type == "digits-cnn" and spec.model.out_scale != 8:
         at = ("evaluate", "extractor")
         yield at, f"digits-cnn reads 8x8 digits, not model.out_scale {spec.model.out_scale}"
@@ -253,7 +258,6 @@ def _rule(spec: Spec, value: Any) -> Iterator[Problem]:
 
 
 def _settable(spec: Spec, path: str, levels: dict[str, Any]) -> Iterator[Problem]:
-    from harness.errors import SpecError
     from harness.spec.load import apply_override, validated
 
     base = spec.model_dump(exclude={"factors", "tiers"})

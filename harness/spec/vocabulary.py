@@ -29,6 +29,8 @@ EXTRACTED_METRICS = frozenset(
 
 PATH_METRICS = frozenset({"ppl_z", "ppl_w"})
 """Metrics of steps in latent space, which draw images of their own."""
+ONE_IMAGE_METRICS = frozenset({"sifid", "diversity"})
+"""Metrics that hold samples against one image; all others want a set of them."""
 
 NATIVE_RESOLUTION = {"digits": 8, "cifar10": 32}
 RAW = "raw"

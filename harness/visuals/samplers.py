@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from harness.errors import SpecError
+from harness.structures import unwrapped
 from harness.visuals.data_samplers import DataSampler, TestDataSampler, ValDataSampler
 from harness.visuals.entries import Entry, entry_of
 from harness.visuals.subject import subject_of
@@ -120,8 +121,12 @@ SAMPLERS: Mapping[str, Callable[[Entry, Runner], Sampler]] = MappingProxyType(
 def get_sampler(sample_kwargs: Mapping[str, Any] | Entry, runner: Runner) -> Sampler:
     """Return the sampler of an entry: a whole one, or the words of one.
 
+    A model with latents of its own kind gets them beside its arguments: a fixed input is one then.
+
     Raises:
         SpecError: if there is no such sampler, or the runner has not what it draws from.
     """
     entry = sample_kwargs if isinstance(sample_kwargs, Entry) else entry_of(sample_kwargs)
-    return SAMPLERS[entry.type](entry, runner)
+    kind, model = SAMPLERS[entry.type], unwrapped(runner.model)
+    own = isinstance(model, DrawsFromLatents) and not isinstance(model, DrawsFromNoise)
+    return (NoiseSampler if kind is ArgumentsSampler and own else kind)(entry, runner)

@@ -85,6 +85,29 @@ def test_samples_of_another_shape_are_refused(plan, tmp_path, images):
         drawn(plan, tmp_path, images)
 
 
+def test_samples_of_one_image_stand_below_it_in_their_own_shape(plan, tmp_path):
+    """A wide image of 40 x 100 px beside 3 samples: nothing is cut off, made square or repeated."""
+    rng = np.random.default_rng(0)
+    real, *arms = (rng.integers(256, size=(n, 40, 100, 3), dtype=np.uint8) for n in (1, 3, 3))
+    picture = pixels_of(drawn(plan, tmp_path, {"real": real, "raw": arms[0], "paper": arms[1]}))
+    assert picture.shape[0] == 3 * 48 + 8
+    left = picture.shape[1] - 3 * 108
+    for row, images in enumerate([real, *arms]):
+        for column in range(3):
+            at = left + column * 108
+            shown = picture[8 + row * 48 : 48 + row * 48, at : at + 100]
+            wanted = images[column] if column < len(images) else np.full_like(images[0], 255)
+            np.testing.assert_array_equal(shown, wanted)
+
+
+def test_a_tall_image_is_averaged_by_its_longer_side(plan, tmp_path):
+    checks = np.indices((256, 64)).sum(0)[None, ..., None] % 2 * 200
+    images = {"raw": np.broadcast_to(checks, (4, 256, 64, 1)).astype(np.uint8)}
+    picture = pixels_of(drawn(plan, tmp_path, images))
+    assert picture.shape[0] == 128 + 16
+    assert (picture[8:136, -40:-8] == 100).all()
+
+
 def test_torn_samples_are_refused(plan, tmp_path):
     results = frames.collect(plan, record(plan, tmp_path))
     keep_samples(plan, tmp_path, {"raw": digits(0)})

@@ -68,7 +68,8 @@ MESSAGES = [
     (
         "extractor: digits-cnn",
         "extractor: vgg",
-        "FILE:17: evaluate.extractor: 'vgg' is not one of 'digits-cnn' or 'inception-v3-compat'",
+        "FILE:17: evaluate.extractor: 'vgg' is not one of 'digits-cnn', 'inception-v3-compat' or "
+        "'random-conv-64'",
     ),
     (
         "metrics: [fid]",

@@ -1,0 +1,152 @@
+"""Evaluation of every arm of a model of one image: the same latents for each.
+
+Shape letters: N images, H W pixels.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness.data.prepare import Prepared
+from harness.errors import Diverged
+from harness.gans.base import GAN
+from harness.images import to_uint8
+from harness.metrics.diversity import Diversity
+from harness.metrics.features import load_local_extractor
+from harness.metrics.sifid import LocalReference, sifid, spread
+from harness.seeding import generator
+from harness.spec.schema import Evaluate
+
+_PIXELS = 2**20
+"""Drawn at once at most: a batch of images of 250 px takes about half a GiB in the networks."""
+
+
+class SingleImageEvaluator:
+    """Measures each arm of a GAN against the one real image, by SIFID and diversity.
+
+    Images of a scale below the final one are enlarged to it (bicubic) first, so that a metric means
+    the same throughout a run.
+
+    Args:
+        settings: what is measured, on how many images.
+        real: the real image.
+        arms: each arm's name and the name of its network in ``model.networks()``.
+        seed: the run's; latents are a function of it and the images shown.
+        device: where networks and extractor compute.
+
+    Raises:
+        SpecError: the extractor sees whole images only.
+        WeightsError: its weights are missing.
+        DataError: the image is too small for it, or of one intensity.
+    """
+
+    def __init__(
+        self,
+        settings: Evaluate,
+        real: Prepared,
+        arms: Mapping[str, str],
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.settings = settings
+        self.arms = dict(arms)
+        self.seed = seed
+        self.device = device
+        spec = settings.extractor_spec
+        self.extractor = load_local_extractor(
+            spec.type,
+            weights=None if spec.weights is None else Path(spec.weights),
+            weights_sha256=spec.weights_sha256,
+            device=device,
+        )
+        self.real = torch.from_numpy(np.array(real.scales[max(real.scales)])).to(device)
+        self.reference = LocalReference.of(self.extractor.local(self.real)[0])
+        Diversity(self.real)  # refuses what it cannot be a share of, before training
+
+    def real_values(self) -> dict[str, float]:
+        """Return nothing: against itself the real image scores 0, whatever it shows."""
+        return {}
+
+    @torch.no_grad()
+    def evaluate(self, model: GAN, iteration: int) -> dict[str, float]:
+        """Return every metric of every arm, by ``QUANTITY/ARM``.
+
+        Raises:
+            Diverged: if an image is not finite.
+        """
+        networks = model.networks()
+        values: dict[str, float] = {}
+        for arm, name in self.arms.items():
+            measured = self.measure(model, networks[name], iteration)
+            values |= {f"{quantity}/{arm}": value for quantity, value in measured.items()}
+        return values
+
+    @torch.no_grad()
+    def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+        """Return every metric of one network, on the latents that all arms have in common.
+
+        Raises:
+            Diverged: if an image is not finite.
+        """
+        scores: list[float] = []
+        diversity = Diversity(self.real)
+        latents = self.latents(model, "evaluation latents", self.settings.fake_images)
+        for images in self._drawn(model, network, latents, iteration):
+            diversity.update(images)
+            scores += [sifid(f, self.reference) for f in self.extractor.local(images)]
+        found = spread(scores)
+        values = {"sifid": found.median, "sifid_low": found.low, "sifid_high": found.high}
+        if "diversity" in self.settings.metrics:
+            values["diversity"] = diversity.compute()
+        return self._asked(values)
+
+    def latents(self, model: GAN, purpose: str, count: int) -> Tensor:
+        """Return latents, the same on every device."""
+        random = generator(self.seed, purpose, model.images_shown)
+        return model.latents(count, random).to(self.device)
+
+    @torch.no_grad()
+    def samples(self, model: GAN, count: int) -> dict[str, NDArray[np.uint8]]:
+        """Return ``count`` images uint8 NHW3 of each arm, from the same latents."""
+        latents = self.latents(model, "sample latents", count)
+        networks = model.networks()
+        return {
+            arm: torch.cat([*self._drawn(model, networks[name], latents)])
+            .permute(0, 2, 3, 1)
+            .cpu()
+            .numpy()
+            for arm, name in self.arms.items()
+        }
+
+    def _drawn(
+        self, model: GAN, network: nn.Module, latents: Tensor, iteration: int = 0
+    ) -> Iterator[Tensor]:
+        """Yield images uint8 N3HW of the real image's size, a few at a time."""
+        size = self.real.shape[-2:]
+        count = max(1, min(self.settings.batch_size, _PIXELS // size.numel()))
+        for batch in latents.split(count):
+            images = model.draw(network, batch)
+            if not bool(images.isfinite().all()):
+                raise Diverged(iteration)
+            yield to_uint8(enlarged(images, size))
+
+    def _asked(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Name SIFID's values by the extractor, and leave out what was not asked for."""
+        wanted, name = set(self.settings.metrics), self.extractor.name
+        return {
+            f"{quantity}[{name}]" if quantity.startswith("sifid") else quantity: value
+            for quantity, value in values.items()
+            if quantity.partition("_")[0] in wanted
+        }
+
+
+def enlarged(images: Tensor, size: torch.Size) -> Tensor:
+    """Return float images NCHW at another size in px, (H, W): bicubic, pixel centres at halves."""
+    if images.shape[-2:] == size:
+        return images
+    return F.interpolate(images, size, mode="bicubic", align_corners=False)

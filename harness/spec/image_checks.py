@@ -1,0 +1,41 @@
+"""Checks of what is learned from one image: its pyramid, and what samples are measured by."""
+
+from collections.abc import Iterator
+
+from harness.errors import DataError, SpecError
+from harness.spec.photographs import SHIPPED
+from harness.spec.schema import SinGAN, Spec
+from harness.spec.vocabulary import ONE_IMAGE_METRICS
+from harness.spec.wording import Problem
+
+
+def pyramid_problems(spec: Spec) -> Iterator[Problem]:
+    """Say why an image leaves no pyramid, where the image can be read."""
+    try:
+        _ = spec.pyramid
+    except SpecError as error:
+        for problem in error.problems:
+            name, _, text = problem.partition(": ")
+            yield ("model", name), text
+    except DataError as error:
+        # A spec can be read where its image is not; planning and running say that it is missing.
+        if (spec.data.root or "").startswith(SHIPPED):
+            yield ("data", "root"), str(error)
+
+
+def metric_problems(spec: Spec) -> Iterator[Problem]:
+    """Say which metrics compare samples with one image, and which with a set of images."""
+    evaluate, one_image = spec.evaluate, isinstance(spec.model, SinGAN)
+    for index, name in enumerate(evaluate.metrics):
+        if (name in ONE_IMAGE_METRICS) != one_image:
+            known = ", ".join(sorted(ONE_IMAGE_METRICS))
+            many = f"compares sets of images: SinGAN, which has one, takes {known}"
+            text = many if one_image else "compares samples with one image: it is for SinGAN"
+            yield ("evaluate", "metrics", index), f"{name!r} {text}"
+    if "diversity" in evaluate.metrics and evaluate.fake_images < 2:
+        yield ("evaluate", "fake_images"), "1 has no diversity: give at least 2"
+    kind, weights = evaluate.extractor_spec.type, evaluate.extractor_spec.weights
+    if kind == "random-conv-64" and weights is not None:
+        yield ("evaluate", "extractor", "weights"), f"{kind} is untrained and takes none"
+    if kind == "random-conv-64" and "is" in evaluate.metrics:
+        yield ("evaluate", "metrics"), f"is needs classes, which {kind} has not"

@@ -1,0 +1,346 @@
+"""SinGAN's training step, scale by scale; S-numbers are faults it must not have."""
+
+import copy
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from mmengine.optim import OptimWrapper
+from PIL import Image
+from tiny_gan import adams, same_bits
+from tiny_pyramid import (
+    SIZES,
+    SMALL,
+    STEPS,
+    reals,
+    singan_settings,
+    tiny_singan,
+    trained,
+)
+from torch.nn import functional
+
+from harness.engine.optim_constructors import SinGANOptimWrapperConstructor
+from harness.gans.singan import SinGAN
+from harness.hooks import (
+    ExponentialMovingAverageHook,
+    PGGANFetchDataHook,
+    PickleDataHook,
+    VisualizationHook,
+)
+from harness.images import to_float, to_uint8
+from harness.networks.singan import SinGANMultiScaleGenerator
+from harness.pickles import load_pickled_data
+from harness.visuals.backends import VisBackend
+from harness.visuals.entries import entry_of
+from harness.visuals.subject import subject_of
+from harness.visuals.visualizer import Visualizer
+
+NAMES = ["noise_weights", "fixed_noises", "curr_stage"]
+LAST = len(SIZES) - 1
+
+
+def blocks(gan):
+    """Return a copy of each scale's generator."""
+    return [copy.deepcopy(block) for block in gan.generator.blocks]
+
+
+def test_a_step_trains_the_current_scale_alone():
+    gan = tiny_singan()
+    before = blocks(gan)
+    critics = copy.deepcopy(gan.discriminator.blocks)
+    (losses,) = trained(gan, adams(gan), 1)
+    assert set(losses) == {"loss", "loss_d", "loss_g", "loss_penalty", "loss_recon"}
+    assert losses["loss"] == losses["loss_d"]
+    assert gan.images_shown == STEPS
+    changed = [not same_bits(a, b) for a, b in zip(before, gan.generator.blocks, strict=True)]
+    assert changed == [True, False, False]
+    pairs = zip(critics, gan.discriminator.blocks, strict=True)
+    assert [not same_bits(a, b) for a, b in pairs] == [True, False, False]
+    assert all(p.requires_grad for p in gan.parameters())
+
+
+def test_a_finished_scale_stays_as_it_is_to_its_statistics():
+    gan = tiny_singan(iterations=3)
+    optimizers = adams(gan)
+    trained(gan, optimizers, 3)
+    finished = copy.deepcopy(gan.generator.blocks[0].state_dict())
+    critic = copy.deepcopy(gan.discriminator.blocks[0].state_dict())
+    trained(gan, optimizers, 3)
+    for kept, network in ((finished, gan.generator), (critic, gan.discriminator)):
+        now = network.blocks[0].state_dict()
+        assert all(torch.equal(kept[name], now[name]) for name in kept)
+    assert int(finished["head.bn.num_batches_tracked"]) > 0
+
+
+def test_a_scale_begins_with_the_weights_of_the_one_below():
+    gan = tiny_singan(iterations=2)
+    optimizers = adams(gan, lr=0.0)
+    other = blocks(gan)[1]
+    trained(gan, optimizers, 3)
+    assert same_bits(gan.generator.blocks[1], gan.generator.blocks[0])
+    assert same_bits(gan.discriminator.blocks[1], gan.discriminator.blocks[0])
+    assert not same_bits(gan.generator.blocks[1], other)
+    assert gan.renewed == {"generator": ("blocks.1.",), "discriminator": ("blocks.1.",)}
+    trained(gan, optimizers, 1)
+    assert gan.renewed == {}
+
+
+def test_a_wider_scale_begins_with_weights_of_its_own():
+    gan = tiny_singan(iterations=2)
+    wide = SinGANMultiScaleGenerator(3, 3, 4, **SMALL).blocks[4]
+    assert wide.head.conv.out_channels == 8
+    gan.generator.blocks[1] = wide
+    other = blocks(gan)[1]
+    optimizers = adams(gan, lr=0.0)
+    trained(gan, optimizers, 3)
+    assert same_bits(gan.generator.blocks[1], other)
+    assert same_bits(gan.discriminator.blocks[1], gan.discriminator.blocks[0])
+
+
+def test_s1_every_scale_trains_and_every_size_of_the_pyramid_is_used():
+    gan = tiny_singan(iterations=2)
+    optimizers = adams(gan)
+    before = blocks(gan)
+    trained(gan, optimizers, 2 * len(SIZES))
+    assert gan.curr_stage == LAST == gan.generator.num_scales
+    assert gan.sizes == SIZES
+    assert not any(same_bits(a, b) for a, b in zip(before, gan.generator.blocks, strict=True))
+    images = gan.draw(gan.generator, gan.latents(2, torch.Generator().manual_seed(0)))
+    assert tuple(images.shape) == (2, 3, *SIZES[LAST])
+
+
+def saved(gan, optimizers, path):
+    torch.save({"model": gan.state_dict(), "optimizers": optimizers.state_dict()}, path)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5, 7, 10], ids=lambda n: f"after-{n}")
+def test_s2_a_resume_goes_on_with_the_same_bits(steps, tmp_path):
+    """Within a scale, after its rate fell (from the fifth step of five on), and on its border."""
+    straight = tiny_singan(iterations=5)
+    optimizers = adams(straight)
+    trained(straight, optimizers, steps)
+    saved(straight, optimizers, tmp_path / "half.pth")
+    losses = trained(straight, optimizers, 6)
+
+    resumed = tiny_singan(iterations=5, seed=1)
+    resumed.seed = 0
+    others = adams(resumed)
+    half = torch.load(tmp_path / "half.pth", weights_only=True)
+    resumed.load_state_dict(half["model"])
+    others.load_state_dict(half["optimizers"])
+    assert trained(resumed, others, 6) == losses
+    assert rates(others) == rates(optimizers)
+    ours, theirs = straight.state_dict(), resumed.state_dict()
+    extra = ours.pop("_extra_state"), theirs.pop("_extra_state")
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert extra[0]["noise_weights"] == extra[1]["noise_weights"]
+    assert all(map(torch.equal, extra[0]["fixed_noises"], extra[1]["fixed_noises"]))
+
+
+@pytest.mark.parametrize("half", [3, 4], ids=["within", "border"])
+def test_s2_mmengines_own_checkpoint_resumes(make_runner, tmp_path, half):
+    def runner(iterations, **more):
+        hooks = [ExponentialMovingAverageHook("generator_ema", interval=1), PGGANFetchDataHook()]
+        hooks.append(PickleDataHook("pickle", NAMES, after_run=True))
+        gan = tiny_singan(iterations=4)
+        return make_runner(hooks, **singan_settings(gan, iterations * STEPS, **more))
+
+    straight = runner(7)
+    straight.train()
+    first = runner(half)
+    first.train()
+    first.save_checkpoint(str(tmp_path), "half.pth", by_epoch=False)
+    second = runner(7, resume=True, load_from=str(tmp_path / "half.pth"))
+    second.train()
+    assert same_bits(straight.model, second.model)
+    assert second.model.noise_weights == straight.model.noise_weights
+
+
+def test_s3_averages_come_from_the_hook_and_no_argument_is_misspelt():
+    names = inspect.signature(SinGAN).parameters
+    assert not [name for name in names if "ema" in name or "confg" in name]
+    with pytest.raises(TypeError, match="ema_confg"):
+        tiny_singan(ema_confg={"interval": 1})
+
+
+def test_s5_the_critics_steps_build_no_graph_of_the_generator():
+    gan = tiny_singan()
+    seen = []
+    step = gan.generator.step
+
+    def noted(*arguments):
+        seen.append(torch.is_grad_enabled())
+        return step(*arguments)
+
+    gan.generator.step = noted
+    trained(gan, adams(gan), 1)
+    # Each step of the critic needs one image; each of the generator a random one and its
+    # reconstruction.
+    assert seen == [False] * STEPS + [True] * 2 * STEPS
+
+
+@pytest.mark.parametrize("paper_form", [True, False])
+def test_s5_amplitudes_come_from_the_generators_own_resampling(paper_form):
+    gan = tiny_singan(iterations=12, noise_weight_init=0.3)
+    gan.generator.paper_form = paper_form
+    trained(gan, adams(gan, lr=0.02), 13)
+    generator = gan.generator.eval()
+    with torch.no_grad():
+        coarse = generator(None, gan.fixed_noises, gan.noise_weights, "recon", 0)
+    below = functional.interpolate(coarse, SIZES[1], mode="bicubic", align_corners=not paper_form)
+    real = to_float(torch.from_numpy(reals()[SIZES[1][1]]))
+    error = float((below - real).square().mean().sqrt())
+    assert gan.noise_weights == [1.0, pytest.approx(0.3 * error, rel=1e-5)]
+    nearest = functional.interpolate(coarse, SIZES[1])
+    assert float((nearest - real).square().mean().sqrt()) != pytest.approx(error, rel=1e-2)
+
+
+def test_fixed_noise_is_drawn_at_the_coarsest_scale_alone():
+    gan, other = tiny_singan(iterations=2), tiny_singan(iterations=2, seed=1)
+    for model in (gan, other):
+        trained(model, adams(model), 5)
+    assert [tuple(z.shape) for z in gan.fixed_noises] == [
+        (1, 3 if scale else 1, *SIZES[scale]) for scale in range(3)
+    ]
+    assert gan.fixed_noises[0].std() == pytest.approx(1, abs=0.4)
+    assert not any(noise.any() for noise in gan.fixed_noises[1:])
+    assert not torch.equal(gan.fixed_noises[0], other.fixed_noises[0])
+
+
+def test_the_losses_are_the_papers():
+    """With a rate of nought, the last steps' losses can be worked out again."""
+    gan = tiny_singan(iterations=3, recon_weight=7.0, penalty_weight=0.0)
+    optimizers = adams(gan, lr=0.0)
+    trained(gan, optimizers, 4)
+    random = gan._stream("training noise")
+    noises = [torch.randn(STEPS, *fixed.shape[1:], generator=random) for fixed in gan.fixed_noises]
+    twin = copy.deepcopy(gan)
+    (losses,) = trained(gan, optimizers, 1)
+    generator, critic = twin.generator, twin.discriminator
+    real = to_float(torch.from_numpy(reals()[SIZES[1][1]]))
+    twin._set_modes(1)
+    with torch.no_grad():
+        last = [noise[-1:] for noise in noises]
+        coarse = generator(None, last, gan.noise_weights, "recon", 0)
+        fake = generator.step(1, generator.enlarge(coarse, SIZES[1]), last[1], gan.noise_weights[1])
+        coarse = generator(None, gan.fixed_noises, gan.noise_weights, "recon", 0)
+        recon = generator.step(1, generator.enlarge(coarse, SIZES[1]), 0 * last[1], 1.0)
+        scores, real_scores = critic(fake, 1), critic(real, 1)
+    error = float((recon - real).square().mean())
+    assert losses["loss_recon"] == pytest.approx(error, rel=1e-5)
+    assert losses["loss_g"] == pytest.approx(float(-scores.mean()) + 7 * error, rel=1e-4)
+    assert losses["loss_d"] == pytest.approx(float(scores.mean() - real_scores.mean()), abs=1e-5)
+
+
+def rates(optimizers):
+    return [w.param_groups[0]["lr"] for _, w in optimizers.items()]
+
+
+def test_rates_fall_to_a_tenth_and_rise_again_with_the_next_scale():
+    gan = tiny_singan(iterations=5)
+    optimizers = adams(gan, lr=0.002)
+    seen = []
+    for step in range(12):
+        trained(gan, optimizers, 1)
+        if step == 6:  # what a scheduler took off stays off
+            for _, wrapper in optimizers.items():
+                wrapper.param_groups[0]["lr"] /= 2
+        seen.append(rates(optimizers)[0])
+    expected = [0.002] * 4 + [0.0002] + [0.002, 0.001, 0.001, 0.001] + [0.0001] + [0.001] * 2
+    assert seen == pytest.approx(expected)
+
+
+def test_each_scale_may_have_an_optimizer_of_its_own():
+    one, many = tiny_singan(iterations=2), tiny_singan(iterations=2)
+    cfg = {
+        name: {"optimizer": {"type": "Adam", "lr": 0.002, "betas": (0.0, 0.99)}}
+        for name in ("generator", "discriminator")
+    }
+    wrappers = SinGANOptimWrapperConstructor(cfg)(many)
+    assert isinstance(wrappers["generator_2"], OptimWrapper)
+    trained(one, adams(one), 6)
+    trained(many, wrappers, 6)
+    assert same_bits(one, many)
+
+
+def test_two_trainings_give_the_same_bits_and_another_seed_does_not():
+    def weights(seed):
+        gan = tiny_singan(iterations=2)
+        gan.seed = seed
+        state = torch.get_rng_state()
+        losses = trained(gan, adams(gan), 4)
+        assert torch.equal(torch.get_rng_state(), state)  # the global stream is not drawn from
+        torch.rand(1)
+        return losses, gan
+
+    (losses, gan), (again, twin), (other, _) = weights(0), weights(0), weights(1)
+    assert losses == again
+    assert same_bits(gan, twin)
+    assert losses != other
+
+
+def test_a_batch_of_another_scale_is_refused():
+    gan = tiny_singan()
+    with pytest.raises(ValueError, match=r"a batch \(2, 3, 11, 15\) at scale 9 px"):
+        gan.train_step({"inputs": torch.zeros(2, 3, 11, 15, dtype=torch.uint8)}, adams(gan))
+
+
+def test_s6_drawing_changes_neither_stage_nor_modes_nor_training():
+    plain, drawn = tiny_singan(iterations=2), tiny_singan(iterations=2)
+    for gan in (plain, drawn):
+        optimizers = adams(gan)
+        for _ in range(5):
+            trained(gan, optimizers, 1)
+            if gan is drawn:
+                gan.train()
+                modes = [module.training for module in gan.modules()]
+                gan.test_step({"inputs": {"num_batches": 2}})
+                gan.val_step({"inputs": {"num_batches": 1, "mode": "recon"}})
+                assert modes == [module.training for module in gan.modules()]
+                assert gan.curr_stage == (gan.images_shown // STEPS - 1) // 2
+    assert same_bits(plain, drawn)
+    kept = plain.state_dict(), drawn.state_dict()
+    assert torch.equal(*(s["generator.blocks.1.head.bn.running_var"] for s in kept))
+
+
+def test_s6_files_and_checkpoint_hold_the_same_noises(make_runner, tmp_path):
+    gan = tiny_singan(iterations=2)
+    hooks = [PGGANFetchDataHook(), PickleDataHook("pickle", NAMES, after_run=True)]
+    runner = make_runner(hooks, **singan_settings(gan, 5 * STEPS))
+    runner.train()
+    runner.save_checkpoint(str(tmp_path), "last.pth", by_epoch=False)
+    (path,) = tmp_path.rglob("pickle/*.pkl")
+    data = load_pickled_data(path)
+    checkpoint = torch.load(tmp_path / "last.pth", weights_only=True)
+    extra = checkpoint["state_dict"]["_extra_state"]
+    assert data["curr_stage"] == extra["curr_stage"] == 2
+    assert data["noise_weights"] == extra["noise_weights"] == gan.noise_weights
+    for kept, noise in zip(data["fixed_noises"], extra["fixed_noises"], strict=True):
+        np.testing.assert_array_equal(kept, noise.numpy())
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_v13_the_singan_alias_draws_whatever_the_number_of_images(make_runner, tmp_path, batch):
+    entry = {"type": "SinGAN", "name": "fish", "n_samples": 4, "num_batches": batch, "n_row": 2}
+    visualizer = Visualizer(
+        name=tmp_path.name,
+        vis_backends=[VisBackend(save_dir=str(tmp_path), img_save_dir="pictures")],
+    )
+    hooks = [PGGANFetchDataHook(), VisualizationHook(2, entry)]
+    gan = tiny_singan(iterations=2)
+    runner = make_runner(hooks, **singan_settings(gan, 6 * STEPS, visualizer=visualizer))
+    runner.train()
+    folder = tmp_path / "pictures"
+    names = sorted(path.name for path in folder.glob("*.png"))
+    assert names == ["fish_2.png", "fish_4.png", "fish_6.png"]
+    # The input is fixed: these are the last scale's images of the seeds that each picture shows.
+    random = subject_of(runner).stream(entry_of(entry))
+    images = gan.draw(gan.generator, gan.latents(4, random))
+    height, width = SIZES[-1]
+    picture = np.asarray(Image.open(folder / "fish_6.png"))[1::3, 1::3]  # shown enlarged
+    assert picture.shape == (2 * height, 2 * width, 3)
+    for index, image in enumerate(to_uint8(images).permute(0, 2, 3, 1).numpy()):
+        row, column = divmod(index, 2)
+        shown = picture[row * height :, column * width :][:height, :width].astype(int)
+        assert abs(shown - image).max() <= 1
