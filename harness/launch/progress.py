@@ -123,7 +123,7 @@ class Display:
         speed = f"{1000 * latest.kimg / latest.sec:.0f}" if latest.sec else "-"
         fid = "-" if latest.fid is None else f"{latest.fid:.1f}"
         best = "-" if latest.best is None else f"{latest.best[1]:.1f} ({latest.best[0]})"
-        return f"{latest.kimg:.0f}/{one.run.spec.train.kimg:g}", speed, fid, best
+        return f"{latest.kimg:.0f}/{one.run.spec.kimg:g}", speed, fid, best
 
     def _left(self, active: Sequence[Running]) -> str:
         """Return elapsed time and an estimate of what is left, from the work done so far."""
