@@ -74,7 +74,8 @@ MESSAGES = [
         "metrics: [fid]",
         "metrics: [fid, fad]",
         "FILE:19: evaluate.metrics.1: 'fad' is not one of 'fid', 'is', 'kid', 'precision', "
-        "'recall', 'density', 'coverage', 'swd', 'ms_ssim', 'ppl_z', 'ppl_w', 'sifid' or 'diversity'",
+        "'recall', 'density', 'coverage', 'swd', 'ms_ssim', 'ppl_z', 'ppl_w', 'sifid' or "
+        "'diversity'",
     ),
     (
         "seeds: [0, 1]",
