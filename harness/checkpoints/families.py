@@ -76,7 +76,9 @@ def _stylegan2(shapes: Shapes) -> dict[str, Any]:
     size = 4 * 2 ** (len(widths) - 1)
     multiplier = widths[-1] * size / 16384 if size > 32 else 2
     # MMagic's table, which is its only form; ours has another beside it.
-    table = [512 if level < 4 else int(4096 * multiplier / 2**level) for level in range(len(widths))]
+    table = [
+        512 if level < 4 else int(4096 * multiplier / 2**level) for level in range(len(widths))
+    ]
     form = {"channel_multiplier": multiplier} if widths == table else channels(widths, 16384)
     return {**_mapping(shapes), "out_size": size, **form}
 

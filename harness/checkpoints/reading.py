@@ -73,7 +73,7 @@ def _safetensors(path: Path) -> Mapping[Any, Any]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError):
-        raise DataError(f"{path}: is a safetensors file, damaged or cut off: fetch it anew") from None
+        raise DataError(f"{path}: is damaged or cut off safetensors: fetch it anew") from None
     return tensors
 
 

@@ -33,7 +33,7 @@ def sample(options: Namespace) -> int:
     mix = _mix(options.mix_rows, options.mix_columns, options.layers)
     if not (seeds or way or mix):
         seeds = _numbers("--seeds", _SEEDS)
-    if len(way) == 1 or way and options.frames < len(way):
+    if len(way) == 1 or (way and options.frames < len(way)):
         raise SpecError(
             [f"--interpolate {options.interpolate}: give two seeds or more, and --frames for each"]
         )

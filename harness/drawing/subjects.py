@@ -1,22 +1,22 @@
 """What can be drawn from: an imported generator, or the networks of a run."""
 
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from harness.checkpoints.families import FAMILIES, Family
 from harness.checkpoints.kept import FILE, Generator, from_file
-from harness.checkpoints.loading import differences
+from harness.checkpoints.loading import differences, entries
 from harness.checkpoints.reading import read
+from harness.engine.build import shadow_attribute
 from harness.engine.families import gan
-from harness.errors import DataError, SpecError
+from harness.errors import DataError, RecordsError, SpecError
 from harness.spec.load import validated
 from harness.spec.schema import Spec
 from harness.spec.vocabulary import RAW
 from harness.spec.yaml_text import Unreadable, parse
 
 WEIGHTS = "weights.safetensors"
+_GROWING = ("pggan", "stylegan1")
+_OF_RUN = ("level", "seed", "reduce_lr")
+"""What a run's spec.yaml has beside the spec's own fields."""
 
 
 def open_subject(path: Path, arm: str | None) -> tuple[Generator, str]:
@@ -41,3 +41,33 @@ def open_subject(path: Path, arm: str | None) -> tuple[Generator, str]:
     if arm is not None:
         raise SpecError([f"--arm {arm}: {file} holds one network; leave it out"])
     return from_file(file), file.parent.resolve().name if file.name == FILE else file.stem
+
+
+def _of_run(folder: Path, arm: str) -> Generator:
+    spec, seed = _settings(folder / "spec.yaml")
+    if arm != RAW and arm not in spec.observers.ema:
+        known = ", ".join([RAW, *spec.observers.ema])
+        raise SpecError([f"--arm {arm}: {folder} holds the weights of {known}"])
+    held = entries(read(folder / WEIGHTS), "generator" if arm == RAW else shadow_attribute(arm))
+    model = gan(spec, seed)
+    network = model.generator.eval().requires_grad_(False)
+    problems = differences(network.state_dict(), held)
+    if problems:
+        raise DataError(f"{folder / WEIGHTS}: does not fit its spec.yaml: {'; '.join(problems)}")
+    network.load_state_dict(held, strict=True)
+    family = spec.model.type.lower()
+    stage = spec.growth.stage(spec.total_images)
+    at = {"curr_scale": stage.scale, "transition_weight": stage.transition_weight}
+    return Generator(family, {}, network, at if family in _GROWING else {})
+
+
+def _settings(path: Path) -> tuple[Spec, int]:
+    """Return the spec and the seed that a run's folder says it was trained with."""
+    try:
+        content = parse(path.read_text(encoding="utf-8"))[0]
+        seed, rest = content["seed"], {k: v for k, v in content.items() if k not in _OF_RUN}
+    except OSError as error:
+        raise RecordsError(f"{path}: cannot be read ({error.strerror})") from None
+    except (Unreadable, UnicodeDecodeError, KeyError, TypeError, AttributeError):
+        raise RecordsError(f"{path}: is not the spec of a run: was it cut off?") from None
+    return validated({"question": "-", "seeds": [seed], **rest}, str(path)), seed

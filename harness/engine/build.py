@@ -192,6 +192,11 @@ def _source(spec: Spec) -> DataSource:
     )
 
 
+def shadow_attribute(arm: str) -> str:
+    """Return the model's attribute that holds a shadow."""
+    return f"{_attribute(arm)}_ema"
+
+
 def _attribute(shadow: str) -> str:
     # Submodules cannot have dots in their names; no two shadows may share one.
     return "shadow_" + shadow.replace("_", "__").replace(".", "_d").replace("-", "_h")
