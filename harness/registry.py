@@ -25,6 +25,7 @@ _MODULES = [
     "harness.gen_metrics",
     "harness.hooks",
     "harness.networks.pggan",
+    "harness.networks.stylegan2",
     "harness.visuals.backends",
     "harness.visuals.concat_visualizer",
     "harness.visuals.visualizer",

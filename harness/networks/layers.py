@@ -24,6 +24,9 @@ SLOPE = 0.2
 HE_GAIN = math.sqrt(2)
 """Gain of He's initialiser (arXiv 1502.01852) before a rectifier; 1 before a linear output."""
 
+TINY = 1e-30
+"""Keeps a root's gradient finite at zero and changes no float32 result."""
+
 
 class PixelNorm(nn.Module):
     """Divide each pixel's feature vector by its root mean square (1710.10196, section 4.2).

@@ -1,4 +1,4 @@
-"""Losses of WGAN-GP training, as pure functions of scores and images.
+"""Losses of WGAN-GP and of logistic training, as pure functions of scores and images.
 
 Scores are what a critic returns: unbounded, higher for what it takes for real; any shape with N
 first. Shape letters: N images, C channels, H W pixels.
@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 
 def wgan_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
@@ -77,3 +78,41 @@ def drift_penalty(real: Tensor, fake: Tensor | None = None, *, weight: float = 0
     if fake is not None:
         mean_square = (mean_square + fake.square().mean()) / 2
     return weight * mean_square
+
+
+def logistic_discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Mean of softplus(fake) plus mean of softplus(-real) (arXiv 1406.2661, equation 1, negated).
+
+    Args:
+        real: scores of real images: log-odds that they are real.
+        fake: scores of generated images; their number may differ.
+
+    Returns:
+        A scalar, 2 log 2 where all scores are 0.
+    """
+    return softplus(fake).mean() + softplus(-real).mean()
+
+
+def logistic_generator_loss(fake: Tensor) -> Tensor:
+    """Mean of softplus(-fake), a scalar: non-saturating (arXiv 1406.2661, section 3)."""
+    return softplus(-fake).mean()
+
+
+def r1_penalty(
+    discriminator: Callable[[Tensor], Tensor], real: Tensor, *, gamma: float = 10.0
+) -> Tensor:
+    """Penalise gradients at real images (arXiv 1801.04406, equation 9).
+
+    gamma / 2 * mean(norm**2), the norm that of the gradient of an image's score. As in
+    ``gradient_penalty``, the gradient is that of all scores' sum.
+
+    Args:
+        discriminator: maps (N, C, H, W) to scores.
+        real: (N, C, H, W).
+
+    Returns:
+        A scalar to be differentiated by the discriminator's parameters.
+    """
+    images = real.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    return gamma / 2 * gradient.square().flatten(1).sum(dim=1).mean()

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from harness.errors import DataError, SpecError
 from harness.networks.layers import (
+    TINY,
     ConvBlock,
     Decision,
     EqualizedConv2d,
@@ -26,9 +27,6 @@ from harness.registry import MODELS
 
 Noise = Tensor | Callable[[tuple[int, int]], Tensor] | None
 Config = Mapping[str, Any] | None
-
-TINY = 1e-30
-"""Keeps a root's gradient finite at zero and changes no float32 result."""
 
 
 def _check(name: str, scale: int, label_size: int, fixed: Mapping[str, Config]) -> None:
