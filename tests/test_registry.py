@@ -11,7 +11,8 @@ from harness.registry import HOOKS, LOOPS, MODELS, PARAM_SCHEDULERS, register_al
 MMAGICS = {
     "HOOKS": "ExponentialMovingAverageHook IterTimerHook PGGANFetchDataHook PickleDataHook "
     "ReduceLRSchedulerHook BasicVisualizationHook VisualizationHook",
-    "MODELS": "PGGANGenerator PGGANDiscriminator ProgressiveGrowingGAN",
+    "MODELS": "PGGANGenerator PGGANDiscriminator ProgressiveGrowingGAN SinGAN "
+    "SinGANMultiScaleGenerator SinGANMultiScaleDiscriminator",
     "DATASETS": "GrowScaleImgDataset SinGANDataset",
     "LOOPS": "MultiValLoop MultiTestLoop",
     "METRICS": "FrechetInceptionDistance FID InceptionScore IS SlicedWassersteinDistance SWD "

@@ -2,7 +2,8 @@
 
 - grey is replicated; 16-bit grey v in [0, 65535] becomes round(v / 257);
 - alpha, also a palette's, is composited over white; palettes, CMYK and bilevel are converted;
-- pixels are taken as stored: EXIF orientation is not applied, an animation gives its first frame.
+- EXIF orientation is applied where the caller asks for it, else pixels are taken as stored;
+- an animation gives its first frame.
 """
 
 import io
@@ -10,9 +11,10 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from harness.data import BrokenImageError, DataSource, Pixels, UnfitImageError
+from harness.spec.photographs import FORMATS
 
 MAX_PIXELS = 2**26  # of an image that is decoded: 8192 x 8192 px
 CORRUPT = (
@@ -21,20 +23,22 @@ CORRUPT = (
 )
 """What Pillow and zipfile raise for data that is not what it says it is."""
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
 
-
-def decode(data: bytes) -> Image.Image:
+def decode(data: bytes, upright: bool = False) -> Image.Image:
     """Decode a file's bytes to RGB.
+
+    Args:
+        data: the file's bytes.
+        upright: turn the image as its EXIF orientation says.
 
     Raises:
         BrokenImageError: they are no sound image, or an absurdly large one.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BrokenImageError(f"{image.width} x {image.height} px is too large")
-            return _rgb(image)
+            return _rgb(ImageOps.exif_transpose(image) if upright else image)
     except UnidentifiedImageError as error:
         raise BrokenImageError("not an image") from error
     except CORRUPT as error:

@@ -1,6 +1,7 @@
 """The images of a growing network: one set at several scales, one of them current.
 
-Shape letters: N images, B images of a batch, s side of the current scale in px.
+Shape letters: N images, B images of a batch, H W pixels of the current scale, which is named by
+the longer side.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,7 @@ class GrowingImages(Dataset[Batch]):
     fetch ahead of it.
 
     Args:
-        scales: side in px to uint8 N3ss; the same images in the same order at every scale.
+        scales: longer side in px to uint8 N3HW; the same images in the same order at every scale.
         device: where batches are handed out.
         max_device_gib: room in GiB on ``device`` for whole scales, the smallest first. What does
             not fit stays as given (memory-mapped, say) and is gathered on the CPU.
@@ -78,11 +79,11 @@ class GrowingImages(Dataset[Batch]):
         return self._num_images
 
     def __getitem__(self, index: int) -> Batch:
-        """Return image ``index`` of the current scale: ``inputs`` uint8 3ss on the device."""
+        """Return image ``index`` of the current scale: ``inputs`` uint8 3HW on the device."""
         return {"inputs": self.__getitems__([index])["inputs"][0]}
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """Gather images of the current scale: ``inputs`` uint8 B3ss on the device."""
+        """Gather images of the current scale: ``inputs`` uint8 B3HW on the device."""
         wanted = torch.as_tensor(indices, dtype=torch.int64)
         # On a GPU an index past the end would end the process.
         if wanted.numel() and not 0 <= int(wanted.min()) <= int(wanted.max()) < len(self):
@@ -93,10 +94,11 @@ class GrowingImages(Dataset[Batch]):
         return {"inputs": self._moved(images[wanted.numpy()])}
 
     def _check(self, scale: int, pixels: Pixels) -> None:
-        expected = (self._num_images, 3, scale, scale)
-        if pixels.shape != expected or pixels.dtype != np.uint8:
+        known = pixels.ndim == 4 and pixels.shape[:2] == (self._num_images, 3)
+        if not known or max(pixels.shape[2:]) != scale or pixels.dtype != np.uint8:
             raise DataError(
-                f"scale {scale}: got {pixels.dtype} {pixels.shape}, must be uint8 {expected}; "
+                f"scale {scale}: got {pixels.dtype} {pixels.shape}, must be uint8 "
+                f"({self._num_images}, 3, H, W) with a longer side of {scale} px; "
                 "prepare all scales from one source"
             )
 

@@ -7,11 +7,13 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from harness.errors import SpecError
+from harness.gans import singan
 from harness.gans.base import GAN
 from harness.gans.growing import ProgressiveGrowingGAN
 from harness.networks.pggan import PGGANDiscriminator, PGGANGenerator
+from harness.networks.singan import SinGANMultiScaleDiscriminator, SinGANMultiScaleGenerator
 from harness.seeding import derive_seed
-from harness.spec.schema import PGGAN, WGANGP, SinGAN, Spec, StyleGAN1, StyleGAN2
+from harness.spec.schema import PGGAN, WGANGP, SinGAN, SinGANLoss, Spec, StyleGAN1, StyleGAN2
 
 
 def gan(spec: Spec, seed: int) -> GAN:
@@ -22,7 +24,9 @@ def gan(spec: Spec, seed: int) -> GAN:
         match model:
             case PGGAN():
                 return _pggan(spec, model, seed)
-            case StyleGAN1() | StyleGAN2() | SinGAN():
+            case SinGAN():
+                return _singan(spec, model, seed)
+            case StyleGAN1() | StyleGAN2():
                 raise SpecError([f"model.type: {model.type} is not here yet"])
     assert_never(model)
 
@@ -70,6 +74,29 @@ def _pggan(spec: Spec, model: PGGAN, seed: int) -> ProgressiveGrowingGAN:
         drift_both=loss.drift == "both",
         lr_per_scale=spec.train.lr_per_scale,
         reset_optimizer=spec.train.reset_optimizer_per_scale,
+    )
+
+
+def _singan(spec: Spec, model: SinGAN, seed: int) -> singan.SinGAN:
+    loss = spec.train.loss
+    assert isinstance(loss, SinGANLoss)  # checks.py sees to it
+    finest = len(spec.growth.scales) - 1
+    channels = {
+        "base_channels": model.base_channels,
+        "min_feat_channels": model.min_feat_channels,
+    }
+    generator = SinGANMultiScaleGenerator(3, 3, finest, **channels, paper_form=model.paper_form)
+    discriminator = SinGANMultiScaleDiscriminator(3, num_scales=finest, **channels)
+    return singan.SinGAN(
+        generator,
+        discriminator,
+        growth=spec.growth,
+        seed=seed,
+        generator_steps=model.generator_steps,
+        noise_weight_init=model.noise_weight_init,
+        penalty_weight=loss.penalty_weight,
+        recon_weight=loss.recon_weight,
+        lr_milestone=model.lr_milestone,
     )
 
 

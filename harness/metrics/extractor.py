@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -46,6 +46,37 @@ class Extractor(Protocol):
 
     def __call__(self, images: Tensor) -> Features:
         """Look at images, uint8 N3HW in 0..255 on any device; without gradients."""
+
+
+@runtime_checkable
+class LocalExtractor(Extractor, Protocol):
+    """An extractor that also sees each part of an image by itself."""
+
+    @property
+    def num_local_features(self) -> int:
+        """F of ``local``."""
+
+    def local(self, images: Tensor) -> Tensor:
+        """Look at images, uint8 N3HW on any device, at their own size.
+
+        Returns:
+            NPF float32: the features at each of P positions, row by row.
+        """
+
+
+def positions(maps: Tensor) -> Tensor:
+    """Turn feature maps NFHW into one row a position: NPF, P = H * W."""
+    return maps.flatten(2).transpose(1, 2)
+
+
+def require_size(images: Tensor, side: int, what: str) -> None:
+    """Raise DataError unless images NCHW are at least ``side`` px high and wide."""
+    height, width = images.shape[-2:]
+    if min(height, width) < side:
+        raise DataError(
+            f"{what} sees images of at least {side} x {side} px, got {width} x {height}: "
+            "take a larger image"
+        )
 
 
 def require_rgb(images: Tensor) -> None:

@@ -12,11 +12,24 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from harness.errors import WeightsError
-from harness.metrics.extractor import Features, full_precision, read_weights, require_rgb
+from harness.metrics.extractor import (
+    Features,
+    full_precision,
+    positions,
+    read_weights,
+    require_rgb,
+    require_size,
+)
 
 FILE_NAME = "pt_inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 ENVIRONMENT_VARIABLE = "HARNESS_INCEPTION_WEIGHTS"
+
+_LOCAL_LAYERS = (
+    *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "MaxPool_1"),
+    *("Conv2d_3b_1x1", "Conv2d_4a_3x3"),
+)
+_LOCAL_FIELD_PX = 23
 
 _WHAT = (
     f"put {FILE_NAME} (95.6 MB, a release asset of mseitzer/pytorch-fid; toshas/torch-fidelity "
@@ -47,6 +60,7 @@ class InceptionExtractor:
     name = "inception-v3-compat"
     num_features = 2048
     num_classes = 1008
+    num_local_features = 192
 
     def __init__(
         self, weights: Path | None, weights_sha256: str | None, device: torch.device
@@ -67,6 +81,24 @@ class InceptionExtractor:
         require_rgb(images)
         with full_precision():
             return Features(*self._network(images.to(self.device)))
+
+    @torch.inference_mode()
+    def local(self, images: Tensor) -> Tensor:
+        """Return NPF, F = 192, what the last convolution before the second pooling gives.
+
+        Images are looked at in their own size, as SinGAN's authors do (arXiv 1905.01164, section
+        3): a feature sees 23 x 23 px, positions are 4 px apart.
+
+        Raises:
+            DataError: images are of another type, or below 23 x 23 px.
+        """
+        require_rgb(images)
+        require_size(images, _LOCAL_FIELD_PX, self.name)
+        maps = (images.to(self.device).float() - 128) / 128
+        with full_precision():
+            for layer in _LOCAL_LAYERS:
+                maps = self._network.get_submodule(layer)(maps)
+        return positions(maps)
 
 
 def _load_network(path: Path) -> torch.nn.Module:

@@ -37,6 +37,7 @@ def gradient_penalty(
     *,
     weight: float = 10.0,
     target: float = 1.0,
+    per_pixel: bool = False,
 ) -> Tensor:
     """Penalise gradient norms other than ``target`` between real and generated images.
 
@@ -50,6 +51,11 @@ def gradient_penalty(
         real: (N, C, H, W).
         fake: (N, C, H, W).
         mix: (N,), one share of the real image each, drawn from U[0, 1).
+        weight: of the penalty.
+        target: the norm that costs nothing.
+        per_pixel: take the norm over each pixel's channels, and the mean over all pixels: for
+            critics that score every patch, so that the penalty is the same at every image size
+            (as SinGAN's authors train theirs).
 
     Returns:
         A scalar to be differentiated by the critic's parameters.
@@ -58,7 +64,7 @@ def gradient_penalty(
     between = torch.lerp(fake.detach(), real.detach(), share).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     # Unlike sqrt(sum of squares), this norm has a gradient (zero) where it is zero itself.
-    norm = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    norm = torch.linalg.vector_norm(gradient if per_pixel else gradient.flatten(1), dim=1)
     return weight * ((norm - target) / target).square().mean()
 
 

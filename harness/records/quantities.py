@@ -34,6 +34,8 @@ QUANTITIES = {
     "ppl_z": Quantity("", 0.0, _INF, "lower", "PPL (z)"),
     "ppl_w": Quantity("", 0.0, _INF, "lower", "PPL (w)"),
     "sifid": Quantity("", -1e-6, _INF, "lower", "SIFID"),
+    "sifid_low": Quantity("", -1e-6, _INF, "lower", "SIFID, lower quartile of the samples"),
+    "sifid_high": Quantity("", -1e-6, _INF, "lower", "SIFID, upper quartile of the samples"),
     "diversity": Quantity("", 0.0, _INF, "neither", "diversity"),
     "swd": Quantity("1e-3", 0.0, _INF, "lower", "SWD"),
     "ms_ssim": Quantity("", 0.0, 1.0, "neither", "MS-SSIM"),

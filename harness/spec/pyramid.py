@@ -1,15 +1,17 @@
-"""SinGAN's pyramid: the sizes of one image (arXiv 1905.01164), from its size alone."""
+"""The sizes of SinGAN's pyramid (Rott Shaham, Dekel and Michaeli, arXiv 1905.01164): numbers only.
+
+Shape letters: H W pixels, S scales.
+"""
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
-from harness.errors import DataError, SpecError
+from harness.errors import SpecError
 
 
 @dataclass(frozen=True)
 class Pyramid:
-    """Sizes of one image, coarsest first; the last is the image's own.
+    """Sizes of one image, coarsest first.
 
     Args:
         sizes: H and W in px of each scale.
@@ -21,62 +23,66 @@ class Pyramid:
 
     @classmethod
     def of(
-        cls, height: int, width: int, min_size: int, max_size: int, scale_factor_init: float
+        cls,
+        height: int,
+        width: int,
+        min_size: int,
+        max_size: int,
+        scale_factor_init: float,
+        shrink: bool = False,
     ) -> "Pyramid":
         """Choose sizes as SinGAN's authors do.
 
         Args:
             height: H of the image in px.
             width: W of the image in px.
-            min_size: about the shorter side of the coarsest scale, in px.
-            max_size: a longer side above it takes scales off the pyramid. The finest scale stays
-                as large as the image, as MMagic has it.
+            min_size: the shorter side of the coarsest scale, in px; only about that where the
+                image is larger than ``max_size`` and does not shrink.
+            max_size: a longer side above it takes scales off the pyramid, in px.
             scale_factor_init: r that is aimed at; the real one makes the number of scales whole.
+            shrink: make an image above ``max_size`` that large first, as the authors do. Else the
+                finest scale stays as large as the image, as MMagic has it.
 
         Raises:
             SpecError: if the numbers leave no pyramid.
         """
         if not 0 < scale_factor_init < 1:
             raise SpecError([f"scale_factor_init: {scale_factor_init} is not in (0, 1)"])
-        shorter, longer = min(height, width), max(height, width)
-        if not 0 < min_size < min(shorter, max_size):
+        share = min(max_size / max(height, width), 1.0)
+        shrunk = _scaled(height, width, share)
+        if not 0 < min_size < min(shrunk):
             raise SpecError(
                 [
-                    f"min_size: {min_size} is not in (0, {min(shorter, max_size)}), for an image "
-                    f"of {width} x {height} px and max_size {max_size}"
+                    f"min_size: {min_size} is not in (0, {min(shrunk)}), for an image "
+                    f"of {width} x {height} px and max_size {max_size}; "
+                    "take a larger image, or lower min_size"
                 ]
             )
         step = math.log(scale_factor_init)
-        shrink = min(max_size / longer, 1.0)
-        last = math.ceil(math.log(min_size / shorter) / step) + 1
-        last -= math.ceil(math.log(shrink) / step)
+        last = math.ceil(math.log(min_size / min(height, width)) / step) + 1
+        last -= math.ceil(math.log(share) / step)
         if last < 1:
             raise SpecError([f"max_size: {max_size} leaves one scale; raise it or lower min_size"])
-        factor = (min_size / min(_scaled(height, width, shrink))) ** (1 / last)
+        if last >= max(shrunk):
+            text = f"{scale_factor_init} makes {last + 1} scales of at most {max(shrunk)} px"
+            raise SpecError([f"scale_factor_init: {text}; lower it"])
+        factor = (min_size / min(shrunk)) ** (1 / last)
+        finest = shrunk if shrink else (height, width)
         powers = (factor ** (last - scale) for scale in range(last + 1))
-        return cls(tuple(_scaled(height, width, power) for power in powers), factor)
+        pyramid = cls(tuple(_scaled(*finest, power) for power in powers), factor)
+        if len(set(pyramid.scales)) <= last:
+            raise SpecError(
+                [
+                    f"scale_factor_init: {scale_factor_init} makes {last + 1} scales of "
+                    f"{min(pyramid.scales)} to {max(pyramid.scales)} px, some of one size; lower it"
+                ]
+            )
+        return pyramid
 
-
-def shrunk(height: int, width: int, max_size: int) -> tuple[int, int]:
-    """Return H and W of an image brought down to ``max_size`` px of the longer side."""
-    return _scaled(height, width, min(max_size / max(height, width), 1.0))
-
-
-def image_size(path: str) -> tuple[int, int]:
-    """Return H and W in px of an image, from its header.
-
-    Raises:
-        DataError: it is missing, or no image.
-    """
-    from PIL import Image, UnidentifiedImageError  # costs a start-up of other models' plans
-
-    try:
-        with Image.open(Path(path)) as image:
-            return image.height, image.width
-    except UnidentifiedImageError:
-        raise DataError(f"{path}: is not an image that can be read; name one image") from None
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; name one image") from None
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """The longer side of each scale in px, by which a schedule calls it; rising."""
+        return tuple(map(max, self.sizes))
 
 
 def _scaled(height: int, width: int, factor: float) -> tuple[int, int]:

@@ -16,7 +16,8 @@ from pydantic import (
 )
 
 from harness.spec.growth import GrowthSchedule
-from harness.spec.pyramid import Pyramid, image_size, shrunk
+from harness.spec.photographs import size_of
+from harness.spec.pyramid import Pyramid
 from harness.spec.ranges import (
     Beta,
     Count,
@@ -171,6 +172,7 @@ class Data(Section):
 
     type: Literal["digits", "cifar10", "image_folder", "zip", "image"]
     root: str | None = None
+    """A folder, an archive; for ``image`` its path, or ``shipped:NAME``."""
     crop: Literal["none", "center"] = "none"
     """What to do with images that are not square: refuse, or cut the centre out."""
     broken: Literal["refuse", "skip"] = "refuse"
@@ -267,7 +269,7 @@ class Train(Sparse):
 class Extractor(Section):
     """Network whose features a metric is measured on."""
 
-    type: Literal["digits-cnn", "inception-v3-compat"]
+    type: Literal["digits-cnn", "inception-v3-compat", "random-conv-64"]
     weights: str | None = None
     weights_sha256: str | None = None
 
@@ -293,7 +295,7 @@ class Evaluate(Sparse):
     """What is measured, how often, on how many images."""
 
     every_kimg: Kimg
-    extractor: Literal["digits-cnn", "inception-v3-compat"] | Extractor
+    extractor: Literal["digits-cnn", "inception-v3-compat", "random-conv-64"] | Extractor
     fake_images: Count
     metrics: Annotated[tuple[MetricName, ...], Field(min_length=1)]
     kid_subsets: Count = 100
@@ -444,11 +446,8 @@ class Spec(Section):
         """
         assert isinstance(self.model, SinGAN)
         model = self.model
-        height, width = image_size(self.data.root or "")
-        if model.paper_form:
-            height, width = shrunk(height, width, model.max_size)
         sizes = (model.min_size, model.max_size, model.scale_factor_init)
-        return Pyramid.of(height, width, *sizes)
+        return Pyramid.of(*size_of(self.data.root or ""), *sizes, shrink=model.paper_form)
 
     @property
     def final_batch_size(self) -> int:
@@ -474,8 +473,7 @@ def pyramid_growth(pyramid: Pyramid, model: SinGAN) -> GrowthSchedule:
     """Return SinGAN's stages: a scale each, by its longer side in px."""
     steps = model.discriminator_steps
     count = len(pyramid.sizes)
-    sides = tuple(max(size) for size in pyramid.sizes)
-    return GrowthSchedule(sides, (model.iters_per_scale * steps,) * count, 0, (steps,) * count)
+    return GrowthSchedule(pyramid.scales, (model.iters_per_scale * steps,) * count, 0, (steps,) * count)
 
 
 def rebuilt_arms(spec: Spec) -> dict[str, float]:

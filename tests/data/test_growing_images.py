@@ -98,7 +98,7 @@ def test_an_index_outside_the_set_is_an_error(room, wanted):
     ],
 )
 def test_scales_that_do_not_belong_together_are_refused(wrong):
-    with pytest.raises(DataError, match=r"scale 8: .* must be uint8 \(10, 3, 8, 8\)"):
+    with pytest.raises(DataError, match=r"scale 8: .* must be uint8 \(10, 3, H, W\)"):
         GrowingImages({4: SCALES[4], 8: wrong})
 
 
@@ -128,3 +128,22 @@ def test_every_batch_of_a_real_loader_has_the_scale_and_size_set_before_it():
         order.set_batch_size(batch_size)
         assert next(loader)["inputs"].shape == (batch_size, 3, scale, scale)
     assert order.shown == sum(size for _, size in table)
+
+
+def test_one_image_that_is_not_square_is_served_again_and_again():
+    scales = {40: np.full((1, 3, 25, 40), 1, np.uint8), 57: np.full((1, 3, 57, 36), 2, np.uint8)}
+    images = GrowingImages(scales)
+    loader = iter(
+        DataLoader(images, batch_sampler=ShownImages(1, 3, seed=5), collate_fn=images.batch_collate)
+    )
+    assert next(loader)["inputs"].shape == (3, 3, 25, 40)
+    images.update_annotations(57)
+    batch = next(loader)["inputs"]
+    assert batch.shape == (3, 3, 57, 36)
+    assert (batch == 2).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 25, 41), (1, 3, 25, 25), (1, 3, 40)])
+def test_a_scale_has_its_name_from_the_longer_side(shape):
+    with pytest.raises(DataError, match="with a longer side of 40 px"):
+        GrowingImages({40: np.zeros(shape, np.uint8)})

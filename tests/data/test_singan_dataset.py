@@ -10,9 +10,10 @@ from PIL import Image
 from tiny import VECTORS
 from torch.utils.data import DataLoader
 
-from harness.data.singan import Pyramid, SinGANDataset, resized
+from harness.data.singan import SinGANDataset, resized
 from harness.errors import DataError, SpecError
 from harness.registry import DATASETS, register_all
+from harness.spec.pyramid import Pyramid
 
 CASES = json.loads((VECTORS / "singan_pyramid.json").read_text())
 HEIGHT, WIDTH = 62, 47
@@ -129,7 +130,7 @@ def test_it_is_built_from_a_config(path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"min_size": 47}, r"min_size: 47 is not in \(0, 47\), for an image of 47 x 62 px"),
+        ({"min_size": 47}, r"min_size: 47 is not in \(0, 38\), for an image of 47 x 62 px"),
         ({"max_size": 12}, "min_size: 12 is not in"),
         ({"scale_factor_init": 1.0}, r"scale_factor_init: 1.0 is not in \(0, 1\)"),
         ({"num_samples": 0}, "num_samples: 0"),

@@ -21,4 +21,4 @@ def test_upscaling_by_a_fraction_is_refused(size: int) -> None:
 def test_an_unknown_extractor_is_answered_with_the_known_ones() -> None:
     with pytest.raises(SpecError, match="'vgg': use one of digits-cnn, inception-v3-compat"):
         load_extractor("vgg")
-    assert EXTRACTORS == ("digits-cnn", "inception-v3-compat")
+    assert EXTRACTORS == ("digits-cnn", "inception-v3-compat", "random-conv-64")

@@ -6,8 +6,8 @@ import torch
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from harness.errors import DataError, WeightsError
-from harness.metrics.extractor import full_precision
-from harness.metrics.features import Extractor, load_extractor
+from harness.metrics.extractor import LocalExtractor, full_precision
+from harness.metrics.features import Extractor, load_extractor, load_local_extractor
 from harness.metrics.inception import ENVIRONMENT_VARIABLE, FILE_NAME, SHA256, weights_path
 
 NAME = "inception-v3-compat"
@@ -34,8 +34,8 @@ def digest(weights: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def extractor(weights: Path, digest: str) -> Extractor:
-    return load_extractor(NAME, weights=weights, weights_sha256=digest.upper())
+def extractor(weights: Path, digest: str) -> LocalExtractor:
+    return load_local_extractor(NAME, weights=weights, weights_sha256=digest.upper())
 
 
 def test_features_are_those_of_torch_fidelity(
@@ -52,6 +52,27 @@ def test_features_are_those_of_torch_fidelity(
     assert seen.features.shape == (2, extractor.num_features)
     assert seen.logits.shape == (2, extractor.num_classes)
     assert extractor.digest == digest
+
+
+def test_local_features_are_what_the_second_pooling_is_given(
+    extractor: LocalExtractor, weights: Path
+) -> None:
+    """At 299 x 299 px torch-fidelity resizes nothing either, and gives the pooled map's mean."""
+    images = torch.randint(256, (2, 3, 299, 299), dtype=torch.uint8)
+    local = extractor.local(images)
+    assert local.shape == (2, 71 * 71, extractor.num_local_features)
+    maps = local.transpose(1, 2).reshape(2, 192, 71, 71)
+    pooled = torch.nn.functional.max_pool2d(maps, 3, 2).mean((2, 3))
+    original = FeatureExtractorInceptionV3(
+        NAME, ["192"], feature_extractor_weights_path=str(weights)
+    )
+    torch.testing.assert_close(pooled, original(images)[0])
+
+
+def test_local_features_see_an_image_in_its_own_size(extractor: LocalExtractor) -> None:
+    assert extractor.local(torch.zeros(1, 3, 23, 31, dtype=torch.uint8)).shape == (1, 2 * 4, 192)
+    with pytest.raises(DataError, match="at least 23 x 23 px, got 31 x 22"):
+        extractor.local(torch.zeros(1, 3, 22, 31, dtype=torch.uint8))
 
 
 def test_grey_images_are_refused(extractor: Extractor) -> None:
