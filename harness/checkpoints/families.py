@@ -13,6 +13,7 @@ from typing import Any
 from harness.errors import DataError
 
 Shapes = Mapping[str, tuple[int, ...]]
+_MOST = 99
 
 
 @dataclass(frozen=True)
@@ -43,83 +44,105 @@ def prefixes(names: Iterable[str], family: Family) -> list[str]:
 
 
 def _pggan(shapes: Shapes) -> dict[str, Any]:
-    levels = range(count(shapes, r"torgb_layers\.(\d+)\."))
-    widths = [side(shapes, f"torgb_layers.{level}.conv.weight_orig", 1) for level in levels]
+    widths = [
+        side(
+            shapes, (f"torgb_layers.{n}.conv.weight_orig", 1), (f"conv_blocks.{2 * n}.conv.bias", 0)
+        )
+        for n in range(count(shapes, r"torgb_layers\.(\d+)\."))
+    ]
     arguments = {
-        "noise_size": side(shapes, "noise2feat.linear.weight_orig", 1),
+        "noise_size": side(shapes, ("noise2feat.linear.weight_orig", 1)),
         "out_scale": 4 * 2 ** (len(widths) - 1),
         **channels(widths, 8192),
     }
     for level, (below, width) in enumerate(pairwise(widths)):
-        if below != width:
+        shape = shapes.get(f"conv_blocks.{2 * level + 1}.conv.weight_orig")
+        if below != width and shape:
             # A fused layer is a transposed convolution: inputs come first.
-            first = side(shapes, f"conv_blocks.{2 * level + 1}.conv.weight_orig", 0)
-            return {**arguments, "fused_upconv": first == below}
+            return {**arguments, "fused_upconv": shape[0] == below}
     return arguments
 
 
 def _stylegan1(shapes: Shapes) -> dict[str, Any]:
-    levels = range(count(shapes, r"to_rgbs\.(\d+)\."))
-    widths = [side(shapes, f"to_rgbs.{level}.conv.weight_orig", 1) for level in levels]
+    widths = [
+        side(shapes, (f"to_rgbs.{n}.conv.weight_orig", 1), (f"convs.{n}.conv2.conv.bias", 0))
+        for n in range(count(shapes, r"to_rgbs\.(\d+)\."))
+    ]
+    # The paper weighs noise for each channel, MMagic for each layer.
+    noise = (("convs.0.noise_injector1.weight", 0), ("convs.0.noise_injector2.weight", 0))
     return {
         **_mapping(shapes),
-        "out_size": 4 * 2 ** (len(widths) - 1),
         **channels(widths, 8192),
-        # The paper weighs noise for each channel, MMagic for each layer.
-        "paper_form": side(shapes, "convs.0.noise_injector1.weight", 0) > 1,
+        "out_size": 4 * 2 ** (len(widths) - 1),
+        "paper_form": side(shapes, *noise) > 1,
     }
 
 
 def _stylegan2(shapes: Shapes) -> dict[str, Any]:
-    names = ["to_rgb1", *(f"to_rgbs.{n}" for n in range(count(shapes, r"to_rgbs\.(\d+)\.")))]
-    widths = [side(shapes, f"{name}.conv.weight_orig", 2) for name in names]
+    places = [("to_rgb1", "conv1")]
+    places += [
+        (f"to_rgbs.{n}", f"convs.{2 * n + 1}") for n in range(count(shapes, r"to_rgbs\.(\d+)\."))
+    ]
+    widths = [
+        side(shapes, (f"{rgb}.conv.weight_orig", 2), (f"{conv}.activate.bias", 0))
+        for rgb, conv in places
+    ]
     size = 4 * 2 ** (len(widths) - 1)
     multiplier = widths[-1] * size / 16384 if size > 32 else 2
     # MMagic's table, which is its only form; ours has another beside it.
-    table = [
-        512 if level < 4 else int(4096 * multiplier / 2**level) for level in range(len(widths))
-    ]
+    levels = range(len(widths))
+    table = [512 if level < 4 else int(4096 * multiplier / 2**level) for level in levels]
     form = {"channel_multiplier": multiplier} if widths == table else channels(widths, 16384)
     return {**_mapping(shapes), "out_size": size, **form}
 
 
 def _mapping(shapes: Shapes) -> dict[str, Any]:
     return {
-        "style_channels": side(shapes, "style_mapping.1.linear.weight_orig", 1),
+        "style_channels": side(
+            shapes, ("style_mapping.1.linear.weight_orig", 1), ("style_mapping.1.bias", 0)
+        ),
         "num_mlps": count(shapes, r"style_mapping\.(\d+)\.") - 1,  # number 0 is the pixel norm
     }
 
 
 def _singan(shapes: Shapes) -> dict[str, Any]:
-    tail = "blocks.0.tail.conv.weight"
+    head, tail = "blocks.0.head.conv.weight", "blocks.0.tail.conv.weight"
+    scales = count(shapes, r"blocks\.(\d+)\.")
     return {
-        "in_channels": side(shapes, "blocks.0.head.conv.weight", 1),
-        "out_channels": side(shapes, tail, 0),
-        "num_scales": count(shapes, r"blocks\.(\d+)\.") - 1,
-        "kernel_size": side(shapes, tail, 3),
-        "num_layers": count(shapes, r"blocks\.0\.body\.block(\d+)\.") - 1 + 2,
-        "base_channels": side(shapes, "blocks.0.head.conv.weight", 0),
-        "min_feat_channels": side(shapes, tail, 1),
+        "in_channels": side(shapes, (head, 1)),
+        "out_channels": side(shapes, (tail, 0)),
+        "num_scales": scales - 1,
+        "kernel_size": side(shapes, (tail, 3)),
+        "num_layers": count(shapes, r"blocks\.0\.body\.block(\d+)\.") + 1,
+        "base_channels": side(shapes, (head, 0)),
+        "min_feat_channels": side(shapes, (tail, 1)),
     }
 
 
 def count(shapes: Shapes, pattern: str) -> int:
-    """Return one more than the largest number in the entries that begin with ``pattern``."""
-    found = (re.match(pattern, name) for name in shapes)
-    return 1 + max((int(match[1]) for match in found if match), default=0)
-
-
-def side(shapes: Shapes, name: str, axis: int) -> int:
-    """Return the length of an entry along an axis.
+    """Return one more than the largest number in the entries that begin with ``pattern``.
 
     Raises:
-        DataError: if the entry is not there, or has no such axis.
+        DataError: if it is more than any network has.
     """
-    shape = shapes.get(name)
-    if shape is None or len(shape) <= axis:
-        what = "is missing" if shape is None else f"has the shape {shape}"
-        raise DataError(f"{name}, which says how large the network is, {what}")
-    return shape[axis]
+    found = (re.match(pattern, name) for name in shapes)
+    number = 1 + max((int(match[1][:9]) for match in found if match), default=-1)
+    if number > _MOST:
+        raise DataError(f"has {number} layers or scales of one kind: {_MOST} are the most")
+    return number
+
+
+def side(shapes: Shapes, *places: tuple[str, int]) -> int:
+    """Return a length that entries tell: the first of those that are there, along its axis.
+
+    Raises:
+        DataError: if none is, or has such an axis.
+    """
+    for name, axis in places:
+        if len(shapes.get(name, ())) > axis:
+            return shapes[name][axis]
+    names = ", ".join(name for name, _ in places)
+    raise DataError(f"lacks {names}, by which the size of the network is told")
 
 
 def channels(widths: Sequence[int], base: int) -> dict[str, int]:
@@ -132,9 +155,9 @@ def channels(widths: Sequence[int], base: int) -> dict[str, int]:
     Raises:
         DataError: if none do.
     """
-    largest = max(widths)
-    for guess in (base, widths[-1] * 2 ** len(widths)):
-        if [min(guess // 2 ** (level + 1), largest) for level in range(len(widths))] == [*widths]:
+    largest, levels = max(widths, default=0), range(len(widths))
+    for guess in (base, *(width * 2 ** len(widths) for width in widths[-1:])):
+        if largest and [min(guess // 2 ** (level + 1), largest) for level in levels] == [*widths]:
             return {"base_channels": guess, "max_channels": largest}
     raise DataError(
         f"no base_channels and max_channels give {', '.join(map(str, widths))} channels by level"

@@ -20,6 +20,7 @@ from harness.errors import DataError
 FILE = "generator.safetensors"
 _KEY = "gan_harness"
 _FORMAT = 1
+_FIELDS = ("family", "arguments", "stage", "noise_weights", "source")
 _NOISE = "fixed_noises."
 """Begins the names of SinGAN's noise maps, which lie beside its weights."""
 
@@ -73,12 +74,11 @@ def from_file(path: Path) -> Generator:
     held = load_file(path)
     noises = [name for name in held if name.startswith(_NOISE)]
     maps = tuple(held.pop(f"{_NOISE}{scale}") for scale in range(len(noises)))
+    weights = tuple(map(float, about["noise_weights"]))
     family = FAMILIES[about["family"]]
     arguments, network = load(family, held, about["arguments"], path)
-    weights = tuple(map(float, about["noise_weights"]))
-    return Generator(
-        family.name, arguments, network, about["stage"], about["source"], weights, maps
-    )
+    stage, source = about["stage"], about["source"]
+    return Generator(family.name, arguments, network, stage, source, weights, maps)
 
 
 def _about(path: Path) -> dict[str, Any]:
@@ -89,10 +89,13 @@ def _about(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: cannot be read as safetensors ({error})") from None
     if text is None:
         raise DataError(f"{path}: does not say which network it is: `harness import` it first")
-    about: dict[str, Any] = json.loads(text)
-    if about["format"] != _FORMAT or about["family"] not in FAMILIES:
-        raise DataError(
-            f"{path}: is of format {about['format']} and holds a {about['family']}; this harness "
-            f"reads format {_FORMAT} and {', '.join(FAMILIES)}: update gan-harness"
-        )
-    return about
+    try:
+        about: dict[str, Any] = json.loads(text)
+        if about["format"] != _FORMAT or about["family"] not in FAMILIES:
+            raise DataError(
+                f"{path}: is of format {about['format']} and holds a {about['family']}; this "
+                f"harness reads format {_FORMAT} of {', '.join(FAMILIES)}: update gan-harness"
+            )
+        return {name: about[name] for name in _FIELDS}
+    except (ValueError, TypeError, KeyError):
+        raise DataError(f"{path}: is damaged: `harness import` the checkpoint anew") from None

@@ -3,6 +3,8 @@
 import hashlib
 import pickle
 import re
+import struct
+import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +27,8 @@ _DTYPES = frozenset(
 )
 _DAMAGED = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError),
-    *(RuntimeError, MemoryError, OverflowError, AssertionError, zipfile.BadZipFile),
+    *(RuntimeError, MemoryError, OverflowError, AssertionError, SystemError),
+    *(zipfile.BadZipFile, struct.error),
 )
 
 
@@ -79,7 +82,9 @@ def _safetensors(path: Path) -> Mapping[Any, Any]:
 
 def _torch_file(path: Path, start: bytes) -> Mapping[Any, Any]:
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(), torch.sparse.check_sparse_tensor_invariants():
+            warnings.simplefilter("ignore")  # of unusual protocols; what is read is checked here
+            content = torch.load(path, map_location="cpu", weights_only=True)
         if start.startswith(_ZIP):
             _check_sums(path)
     except _DAMAGED as error:
@@ -118,10 +123,13 @@ def _state(content: Mapping[Any, Any]) -> Mapping[Any, Any]:
 
 
 def _is_weights(value: object) -> bool:
-    # Sparse, quantised and meta tensors may be in a file too; no generator has such entries.
+    # A file may hold sparse, quantised, meta and expanded tensors too; no generator has such.
     if not isinstance(value, Tensor) or value.is_quantized or value.dtype not in _DTYPES:
         return False
-    return value.layout is torch.strided and value.device.type == "cpu"
+    if value.layout is not torch.strided or value.device.type != "cpu":
+        return False
+    # A few bytes can be laid out as a tensor larger than any memory.
+    return value.untyped_storage().nbytes() >= value.numel() * value.element_size()
 
 
 def _plain(name: object) -> str:

@@ -104,8 +104,11 @@ class StyleDrawer(Drawer):
     def __init__(self, generator: Generator, truncation: float) -> None:
         super().__init__(generator)
         self.truncation = truncation
-        self.mean = self.network.style_mapping.mean_style()
-        self.layers = 2 * (int(self.network.out_size).bit_length() - 2)
+        kept = dict(self.network.named_buffers()).get("mean_latent")
+        mean = self.network.style_mapping.mean_style() if kept is None else kept
+        self.mean = mean.reshape(1, -1)
+        side = int(generator.stage.get("curr_scale", self.network.out_size))
+        self.layers = 2 * (side.bit_length() - 2)
         """Styles that an image takes: two a scale (StyleGAN2's last colours take one more)."""
 
     def code(self, seed: int) -> Tensor:
@@ -145,13 +148,17 @@ class StyleDrawer(Drawer):
 
 
 class NoiseDrawer(Drawer):
-    """SinGAN: a code is a noise map for each scale, of the shapes that it was trained with."""
+    """SinGAN: a code is a noise map for each scale, of the shapes that it was trained with.
+
+    A seed's maps are those that the training model draws of it.
+    """
 
     def code(self, seed: int) -> list[Tensor]:
         """Return the noise maps of a seed."""
-        random = stream(seed, PURPOSE)
-        maps = self.generator.fixed_noises
-        return [torch.randn(fixed.shape, generator=random).to(fixed) for fixed in maps]
+        return [
+            torch.randn(fixed.shape, generator=stream(seed, "noise map", scale)).to(fixed)
+            for scale, fixed in enumerate(self.generator.fixed_noises)
+        ]
 
     def draw(self, code: list[Tensor]) -> Tensor:
         """Return the image of noise maps, at the finest scale."""

@@ -13,6 +13,8 @@ from harness.visuals.backends import gif
 from harness.visuals.grids import grid
 
 FPS = 20.0
+_TILE_PX, _FRAME_PX = 64, 128
+"""Images below these sizes are enlarged, in grids and in films."""
 
 
 def png(image: Tensor) -> bytes:
@@ -24,7 +26,7 @@ def png(image: Tensor) -> bytes:
 def grid_png(images: Sequence[Tensor] | Tensor, columns: int | None = None) -> bytes:
     """Return images of one size side by side; small ones are enlarged to be seen."""
     tiles = torch.stack(list(images))
-    picture = grid(tiles, columns)
+    picture = grid(tiles, columns, _TILE_PX)
     content: bytes = iio.imwrite("<bytes>", picture, plugin="pillow", extension=".png")
     return content
 
@@ -35,7 +37,7 @@ def movie(frames: Sequence[Tensor], kind: str) -> bytes:
     Raises:
         SpecError: if MP4 is asked for and what writes it is not installed.
     """
-    pictures = np.stack([grid(frame[None]) for frame in frames])
+    pictures = np.stack([grid(frame[None], smallest_px=_FRAME_PX) for frame in frames])
     if kind == "gif":
         return gif(pictures, FPS)
     if find_spec("imageio_ffmpeg") is None:

@@ -54,7 +54,9 @@ def sample(options: Namespace) -> int:
         files[f"{label}.png"] = mixing_grid(draw, *mix)
     folder = options.out or Path("drawn") / name
     write_new(folder, files)
-    print(f"{folder}: {len(files)} pictures of a {generator.family}")
+    print(f"{folder}: {', '.join(name for name in files if not name.startswith('seed-'))}")
+    if seeds:
+        print(f"  and {len(seeds)} single images, seed-*{end}.png")
     return 0
 
 

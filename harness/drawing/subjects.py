@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from harness.checkpoints.kept import FILE, Generator, from_file
-from harness.checkpoints.loading import differences, entries
-from harness.checkpoints.reading import read
+from harness.checkpoints.loading import differences
 from harness.engine.build import shadow_attribute
 from harness.engine.families import gan
 from harness.errors import DataError, RecordsError, SpecError
+from harness.pickles import load_pickled_data
 from harness.spec.load import validated
 from harness.spec.schema import Spec
 from harness.spec.vocabulary import RAW
@@ -48,17 +48,26 @@ def _of_run(folder: Path, arm: str) -> Generator:
     if arm != RAW and arm not in spec.observers.ema:
         known = ", ".join([RAW, *spec.observers.ema])
         raise SpecError([f"--arm {arm}: {folder} holds the weights of {known}"])
-    held = entries(read(folder / WEIGHTS), "generator" if arm == RAW else shadow_attribute(arm))
-    model = gan(spec, seed)
-    network = model.generator.eval().requires_grad_(False)
+    start = f"{'generator' if arm == RAW else shadow_attribute(arm)}."
+    kept = load_pickled_data(folder / WEIGHTS)
+    held = {name.removeprefix(start): v for name, v in kept.items() if name.startswith(start)}
+    network = gan(spec, seed).generator.eval().requires_grad_(False)
     problems = differences(network.state_dict(), held)
     if problems:
         raise DataError(f"{folder / WEIGHTS}: does not fit its spec.yaml: {'; '.join(problems)}")
     network.load_state_dict(held, strict=True)
-    family = spec.model.type.lower()
-    stage = spec.growth.stage(spec.total_images)
+    state = kept.get("_extra_state", {})
+    stage = spec.growth.stage(state.get("images_shown", spec.total_images))
     at = {"curr_scale": stage.scale, "transition_weight": stage.transition_weight}
-    return Generator(family, {}, network, at if family in _GROWING else {})
+    family = spec.model.type.lower()
+    return Generator(
+        family,
+        {},
+        network,
+        at if family in _GROWING else {},
+        noise_weights=tuple(state.get("noise_weights", ())),
+        fixed_noises=tuple(state.get("fixed_noises", ())),
+    )
 
 
 def _settings(path: Path) -> tuple[Spec, int]:

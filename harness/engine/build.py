@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from safetensors.torch import save
 from torch.utils.data import DataLoader
 
 from harness.data import DataSource
@@ -32,6 +31,7 @@ from harness.hooks import (
     RecordHook,
     ReduceLRSchedulerHook,
 )
+from harness.pickles import to_safetensors
 from harness.plan.expand import Run
 from harness.records.store import RunFolder, write_atomically
 from harness.records.types import Row
@@ -60,10 +60,7 @@ def train(run: Run, folder: RunFolder, device: torch.device, cache_dir: Path) ->
     runner = runner_of(run, real, with_rebuilt(evaluator, spec, folder.path), folder, device)
     model = runner.train()
     _keep_samples(folder, real, evaluator.samples(model, _SAMPLES))
-    write_atomically(
-        folder.path / "weights.safetensors",
-        save({k: v.contiguous() for k, v in model.state_dict().items() if torch.is_tensor(v)}),
-    )
+    write_atomically(folder.path / "weights.safetensors", to_safetensors(model.state_dict()))
     iterations: int = runner.iter
     return iterations
 

@@ -152,25 +152,17 @@ def test_arguments_are_in_mmagics_order():
     generator = inspect.getfullargspec(SinGANMultiScaleGenerator)
     assert (
         generator.args[1:]
-        == (
-            "in_channels out_channels num_scales kernel_size padding num_layers base_channels "
-            "min_feat_channels out_act_cfg"
-        ).split()
+        == ["in_channels", "out_channels", "num_scales", "kernel_size", "padding", "num_layers", "base_channels", "min_feat_channels", "out_act_cfg"]
     )
     critic = inspect.getfullargspec(SinGANMultiScaleDiscriminator)
     assert (
         critic.args[1:]
-        == (
-            "in_channels kernel_size padding num_layers num_scales base_channels min_feat_channels"
-        ).split()
+        == ["in_channels", "kernel_size", "padding", "num_layers", "num_scales", "base_channels", "min_feat_channels"]
     )
     forward = inspect.getfullargspec(SinGANMultiScaleGenerator.forward)
     assert (
         forward.args[1:]
-        == (
-            "input_sample fixed_noises noise_weights rand_mode curr_scale num_batches get_prev_res "
-            "return_noise"
-        ).split()
+        == ["input_sample", "fixed_noises", "noise_weights", "rand_mode", "curr_scale", "num_batches", "get_prev_res", "return_noise"]
     )
 
 
