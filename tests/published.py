@@ -57,7 +57,9 @@ def network(family: str, seed: int = 0, **arguments: Any) -> nn.Module:
     random = torch.Generator().manual_seed(seed)
     for name, entry in built.state_dict().items():
         if entry.is_floating_point() and not name.endswith("kernel"):
-            values = torch.randn(entry.shape, generator=random) * 0.5
+            # A mapping network multiplies its weights by its learning rate, a hundredth.
+            size = 100 if "style_mapping" in name and "weight" in name else 0.5
+            values = torch.randn(entry.shape, generator=random) * size
             entry.copy_(values.abs() + 0.5 if name.endswith("running_var") else values)
     return built
 

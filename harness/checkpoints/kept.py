@@ -64,6 +64,15 @@ def to_bytes(generator: Generator) -> bytes:
     return save({k: v.contiguous() for k, v in tensors.items()}, {_KEY: json.dumps(about)})
 
 
+def is_kept(path: Path) -> bool:
+    """Tell whether a file is what ``to_bytes`` made."""
+    try:
+        with safe_open(path, "pt") as file:
+            return _KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def from_file(path: Path) -> Generator:
     """Read what ``to_bytes`` made.
 

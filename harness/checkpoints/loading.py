@@ -64,8 +64,11 @@ def build(family: Family, arguments: Mapping[str, Any]) -> nn.Module:
         raise SpecError(
             [f"{', '.join(unknown)}: no argument of {family.type}; it has {', '.join(known)}"]
         )
-    with torch.random.fork_rng(devices=[]):  # the first weights are drawn, to be overwritten
-        network: nn.Module = kind(**arguments)
+    try:
+        with torch.random.fork_rng(devices=[]):  # the first weights are drawn, to be overwritten
+            network: nn.Module = kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise SpecError([f"{family.type}({told(arguments)}): cannot be built ({error})"]) from None
     return network.eval().requires_grad_(False)
 
 
@@ -91,10 +94,15 @@ def load(
     network = build(family, arguments)
     problems = differences(network.state_dict(), held)
     if problems:
-        told = ", ".join(f"{name}={shown(value)}" for name, value in arguments.items())
-        raise DataError(f"{origin}: does not fit {family.type}({told}): {'; '.join(problems)}")
+        what = f"{family.type}({told(arguments)})"
+        raise DataError(f"{origin}: does not fit {what}: {'; '.join(problems)}")
     network.load_state_dict(held, strict=True)
     return arguments, network
+
+
+def told(arguments: Mapping[str, Any]) -> str:
+    """Return arguments as a call has them."""
+    return ", ".join(f"{name}={shown(value)}" for name, value in arguments.items())
 
 
 def differences(expected: Mapping[str, Tensor], held: Mapping[str, Tensor]) -> list[str]:

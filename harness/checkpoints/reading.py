@@ -28,7 +28,7 @@ _DTYPES = frozenset(
 _DAMAGED = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError),
     *(RuntimeError, MemoryError, OverflowError, AssertionError, SystemError),
-    *(zipfile.BadZipFile, struct.error),
+    *(zipfile.BadZipFile, struct.error, OSError),
 )
 
 

@@ -50,10 +50,11 @@ class Drawer(ABC):
         Raises:
             SpecError: if this family has no way between two codes of that space.
         """
-        known = " or ".join(self.spaces) or "none"
-        raise SpecError(
-            [f"--space {space}: a {self.generator.family} interpolates in {known} of the spaces"]
-        )
+        family = self.generator.family
+        if not self.spaces:
+            raise SpecError([f"--interpolate: a {family} has no codes between two; leave it out"])
+        known = " and ".join(self.spaces)
+        raise SpecError([f"--space {space}: a {family} interpolates in {known} alone"])
 
     def image(self, code: Any) -> Tensor:
         """Return the image CHW of a code, uint8.
@@ -179,6 +180,8 @@ def drawer(generator: Generator, truncation: float = 1.0) -> Drawer:
     Raises:
         SpecError: if its family has no truncation, and one was given.
     """
+    if not -1 <= truncation <= 1:
+        raise SpecError([f"--truncation {truncation:g}: give a number in [-1, 1]"])
     if generator.family in ("stylegan1", "stylegan2"):
         return StyleDrawer(generator, truncation)
     if truncation != 1:

@@ -9,15 +9,14 @@ import torch
 from torch import Tensor
 
 from harness.checkpoints.families import FAMILIES
-from harness.checkpoints.kept import FILE, Generator, to_bytes
-from harness.checkpoints.loading import choose, entries, load
+from harness.checkpoints.kept import FILE, Generator, is_kept, to_bytes
+from harness.checkpoints.loading import choose, entries, load, told
 from harness.checkpoints.reading import Checkpoint, read
 from harness.drawing.drawers import drawer
 from harness.drawing.files import write_new
 from harness.drawing.pictures import grid_png
 from harness.errors import DataError, SpecError
 from harness.pickles import load_pickled_data
-from harness.spec.wording import shown
 from harness.spec.yaml_text import Unreadable, parse
 
 SAMPLES = "samples.png"
@@ -45,6 +44,10 @@ def import_checkpoint(
     Raises:
         HarnessError: if the checkpoint is not what it has to be; nothing is written then.
     """
+    if noises is not None and model != "singan":
+        raise SpecError([f"--noises: a {model} has none; leave it out"])
+    if is_kept(path):
+        raise DataError(f"{path}: was imported already: `harness sample {path}` draws from it")
     given = dict(_argument(override) for override in overrides)
     checkpoint = read(path)
     family = FAMILIES[model]
@@ -103,8 +106,13 @@ def _noises(
             f"{path or checkpoint.path}: holds no noise_weights and fixed_noises, without which a "
             "SinGAN cannot draw: name the pickle beside the checkpoint with --noises"
         )
-    weights = tuple(float(weight) for weight in held["noise_weights"])
-    maps = tuple(torch.as_tensor(noise).float() for noise in held["fixed_noises"])
+    try:
+        weights = tuple(float(weight) for weight in held["noise_weights"])
+        maps = tuple(torch.as_tensor(noise).float() for noise in held["fixed_noises"])
+    except (TypeError, ValueError, RuntimeError):
+        raise DataError(
+            f"{path or checkpoint.path}: noise_weights and fixed_noises are no numbers"
+        ) from None
     scales = arguments["num_scales"] + 1
     if len(weights) != scales or len(maps) != scales or any(m.ndim != 4 for m in maps):
         raise DataError(
@@ -121,10 +129,9 @@ def _tell(
 ) -> None:
     count = sum(entry.numel() for entry in generator.network.state_dict().values())
     also = f" (also there: {', '.join(others)})" if others else ""
-    told = {**generator.arguments, **generator.stage}.items()
     number, _, height, width = images.shape
     print(f"{checkpoint.path}: {generator.family}, {generator.source['network']}{also}")
-    print(f"  arguments  {', '.join(f'{name}={shown(value)}' for name, value in told)}")
+    print(f"  arguments  {told({**generator.arguments, **generator.stage})}")
     print(f"  checked    {count / 1e6:.2f} million numbers, all finite")
     print(f"             {number} images of {width} x {height} px, all finite")
     print(f"  sha256     {checkpoint.sha256}{_as_named(checkpoint)}")
