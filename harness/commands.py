@@ -72,7 +72,7 @@ class Job:
             f"  runs       {len(plan.runs)}: {_levels(plan)}{len(spec.seeds)} seeds, "
             f"{self.jobs} at a time on {self.device}",
             f"  training   {spec.model.type} to {spec.model.out_scale} px on {spec.data.type}, "
-            f"{spec.train.kimg:g} kimg or {spec.growth.iterations(spec.total_images)} iterations",
+            f"{spec.kimg:g} kimg or {spec.growth.iterations(spec.total_images)} iterations",
             f"  measured   {', '.join(spec.evaluate.metrics)} with "
             f"{spec.evaluate.extractor_spec.type}, {spec.evaluate.fake_images} images an arm, "
             f"every {spec.evaluate.every_kimg:g} kimg",

@@ -3,9 +3,7 @@
 Shape letters: H W pixels, S scales.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,58 +18,9 @@ from harness.data import BrokenImageError, Pixels
 from harness.data.decode import decode
 from harness.errors import DataError, SpecError
 from harness.registry import DATASETS
+from harness.spec.pyramid import Pyramid
 
 _ENDLESS = 1_000_000
-
-
-@dataclass(frozen=True)
-class Pyramid:
-    """Sizes of one image, coarsest first; the last is the image's own.
-
-    Args:
-        sizes: H and W in px of each scale.
-        scale_factor: r of the paper, in (0, 1): each size is the next one times r, rounded.
-    """
-
-    sizes: tuple[tuple[int, int], ...]
-    scale_factor: float
-
-    @classmethod
-    def of(
-        cls, height: int, width: int, min_size: int, max_size: int, scale_factor_init: float
-    ) -> "Pyramid":
-        """Choose sizes as SinGAN's authors do.
-
-        Args:
-            height: H of the image in px.
-            width: W of the image in px.
-            min_size: about the shorter side of the coarsest scale, in px.
-            max_size: a longer side above it takes scales off the pyramid. The finest scale stays
-                as large as the image, as MMagic has it.
-            scale_factor_init: r that is aimed at; the real one makes the number of scales whole.
-
-        Raises:
-            SpecError: if the numbers leave no pyramid.
-        """
-        if not 0 < scale_factor_init < 1:
-            raise SpecError([f"scale_factor_init: {scale_factor_init} is not in (0, 1)"])
-        shorter, longer = min(height, width), max(height, width)
-        if not 0 < min_size < min(shorter, max_size):
-            raise SpecError(
-                [
-                    f"min_size: {min_size} is not in (0, {min(shorter, max_size)}), for an image "
-                    f"of {width} x {height} px and max_size {max_size}"
-                ]
-            )
-        step = math.log(scale_factor_init)
-        shrink = min(max_size / longer, 1.0)
-        last = math.ceil(math.log(min_size / shorter) / step) + 1
-        last -= math.ceil(math.log(shrink) / step)
-        if last < 1:
-            raise SpecError([f"max_size: {max_size} leaves one scale; raise it or lower min_size"])
-        factor = (min_size / min(_scaled(height, width, shrink))) ** (1 / last)
-        powers = (factor ** (last - scale) for scale in range(last + 1))
-        return cls(tuple(_scaled(height, width, power) for power in powers), factor)
 
 
 @DATASETS.register_module()
@@ -155,10 +104,6 @@ def resized(image: Pixels, size: tuple[int, int]) -> Pixels:
     pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float()
     small: Tensor = F.interpolate(pixels, size, mode="bilinear", align_corners=False)
     return np.ascontiguousarray(small[0].round().byte().permute(1, 2, 0).numpy())
-
-
-def _scaled(height: int, width: int, factor: float) -> tuple[int, int]:
-    return int(height * factor + 0.5), int(width * factor + 0.5)
 
 
 def _read(path: Path) -> Pixels:

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from safetensors.torch import save
-from torch import nn
 from torch.utils.data import DataLoader
 
 from harness.data import DataSource
@@ -20,11 +18,12 @@ from harness.data.order import ShownImages
 from harness.data.prepare import Prepared, prepare
 from harness.ema.closed_form import Setting
 from harness.engine.evaluation import ArmsEvaluator
+from harness.engine.families import gan, optimizers
 from harness.engine.loops import EvaluationLoop, ImagesTrainLoop
 from harness.engine.posthoc import RebuiltArms, snapshot_hooks, track_settings, with_rebuilt
 from harness.engine.runner import QuietRunner
 from harness.engine.schedulers import ReduceLR
-from harness.gans.growing import ProgressiveGrowingGAN
+from harness.errors import SpecError
 from harness.hooks import (
     EMACertificateHook,
     ExponentialMovingAverageHook,
@@ -33,13 +32,11 @@ from harness.hooks import (
     RecordHook,
     ReduceLRSchedulerHook,
 )
-from harness.networks.pggan import PGGANDiscriminator, PGGANGenerator
 from harness.plan.expand import Run
 from harness.records.store import RunFolder, write_atomically
 from harness.records.types import Row
 from harness.registry import HOOKS
-from harness.seeding import derive_seed
-from harness.spec.schema import PGGAN, Spec
+from harness.spec.schema import Spec
 from harness.spec.vocabulary import RAW
 from harness.visuals.backends import VisBackend
 from harness.visuals.visualizer import Visualizer
@@ -81,48 +78,9 @@ def prepared(
     return real, ArmsEvaluator(spec.evaluate, real, arms, seed, device, cache_dir / "reference")
 
 
-def gan(spec: Spec, seed: int) -> ProgressiveGrowingGAN:
-    """Return the spec's networks, initialised from ``seed``, and their training step."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "initial weights"))
-        generator, discriminator = _networks(spec.model)
-    loss = spec.train.loss
-    return ProgressiveGrowingGAN(
-        generator,
-        discriminator,
-        growth=spec.growth,
-        seed=seed,
-        penalty_weight=loss.penalty_weight,
-        drift_weight=loss.drift_weight,
-        drift_both=loss.drift == "both",
-        lr_per_scale=spec.train.lr_per_scale,
-        reset_optimizer=spec.train.reset_optimizer_per_scale,
-    )
-
-
-def _networks(model: PGGAN) -> tuple[PGGANGenerator, PGGANDiscriminator]:
-    generator = PGGANGenerator(
-        model.noise_size,
-        model.out_scale,
-        base_channels=model.base_channels,
-        max_channels=model.max_channels,
-        fused_upconv=model.fused,
-        paper_form=model.paper_form,
-    )
-    discriminator = PGGANDiscriminator(
-        model.out_scale,
-        base_channels=model.base_channels,
-        max_channels=model.max_channels,
-        mbstd_cfg={"group_size": model.mbstd_group},
-        fused_convdown=model.fused,
-        paper_form=model.paper_form,
-    )
-    return generator, discriminator
-
-
 def shadow_hooks(spec: Spec) -> list[Hook]:
     """Return one EMA hook for each shadow of the spec."""
-    batch = spec.growth.batch_sizes[-1]
+    batch = spec.final_batch_size
     with warnings.catch_warnings():
         # A shadow that never updates is what the spec asked for; the plan says so.
         warnings.simplefilter("ignore", UserWarning)
@@ -141,7 +99,7 @@ def shadow_hooks(spec: Spec) -> list[Hook]:
 
 def stated(spec: Spec) -> dict[str, Setting]:
     """Return what each shadow is asked to be, by its attribute in the model."""
-    batch = spec.growth.batch_sizes[-1]
+    batch = spec.final_batch_size
     shadows = {
         f"{_attribute(name)}_ema": Setting(
             ema.interp_mode, ema.hook_cfg(batch), ema.interval, ema.start_iter
@@ -149,33 +107,6 @@ def stated(spec: Spec) -> dict[str, Setting]:
         for name, ema in spec.observers.ema.items()
     }
     return shadows | track_settings(spec)
-
-
-def optimizers(spec: Spec, model: ProgressiveGrowingGAN) -> OptimWrapperDict:
-    """Return one Adam each for generator and critic."""
-    settings = spec.train.optimizer
-
-    def adam(network: nn.Module) -> OptimWrapper:
-        # Fused: one pass over all weights, on a CPU too.
-        return OptimWrapper(
-            torch.optim.Adam(
-                network.parameters(),
-                settings.lr,
-                betas=settings.betas,
-                eps=settings.eps,
-                fused=True,
-            )
-        )
-
-    first = spec.growth.scales[0]
-    wrappers = OptimWrapperDict(
-        generator=adam(model.generator), discriminator=adam(model.discriminator)
-    )
-    for _, wrapper in wrappers.items():
-        for group in wrapper.param_groups:
-            group["initial_lr"] = settings.lr
-            group["lr"] = spec.train.lr_per_scale.get(first, settings.lr)
-    return wrappers
 
 
 def train_loader(
@@ -249,6 +180,8 @@ def runner_of(
 
 def _source(spec: Spec) -> DataSource:
     data = spec.data
+    if data.type == "image":
+        raise SpecError([f"data.type: {data.type} is not here yet"])
     return DataSource(
         type=data.type,
         root=None if data.root is None else Path(data.root),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness.data.prepare import Prepared
 from harness.errors import Diverged
-from harness.gans.growing import ProgressiveGrowingGAN
+from harness.gans.base import GAN
 from harness.images import to_uint8
 from harness.metrics.evaluation import Evaluation, quantity
 from harness.metrics.features import load_extractor, upscale_to
@@ -75,7 +75,7 @@ class ArmsEvaluator:
         }
 
     @torch.no_grad()
-    def evaluate(self, model: ProgressiveGrowingGAN, iteration: int) -> dict[str, float]:
+    def evaluate(self, model: GAN, iteration: int) -> dict[str, float]:
         """Return every metric of every arm, by ``QUANTITY/ARM``.
 
         Raises:
@@ -89,9 +89,7 @@ class ArmsEvaluator:
         return values
 
     @torch.no_grad()
-    def measure(
-        self, model: ProgressiveGrowingGAN, network: nn.Module, iteration: int
-    ) -> dict[str, float]:
+    def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
         """Return every metric of one network, on the latents that all arms have in common.
 
         Raises:
@@ -112,13 +110,13 @@ class ArmsEvaluator:
             evaluation.update(upscale_to(to_uint8(images), self.scale))
         return evaluation.compute()
 
-    def latents(self, model: ProgressiveGrowingGAN, purpose: str, count: int) -> Tensor:
-        """Return latents NZ, the same on every device."""
+    def latents(self, model: GAN, purpose: str, count: int) -> Tensor:
+        """Return latents, the same on every device."""
         random = generator(self.seed, purpose, model.images_shown)
-        return torch.randn(count, model.noise_size, generator=random).to(self.device)
+        return model.latents(count, random).to(self.device)
 
     @torch.no_grad()
-    def samples(self, model: ProgressiveGrowingGAN, count: int) -> dict[str, NDArray[np.uint8]]:
+    def samples(self, model: GAN, count: int) -> dict[str, NDArray[np.uint8]]:
         """Return ``count`` images uint8 NHWC of each arm, from the same latents."""
         latents = self.latents(model, "sample latents", count)
         networks = model.networks()

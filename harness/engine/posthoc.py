@@ -12,7 +12,7 @@ from harness.ema.closed_form import Setting
 from harness.ema.posthoc import rebuild
 from harness.ema.snapshots import Profile, find
 from harness.engine.evaluation import ArmsEvaluator
-from harness.gans.growing import ProgressiveGrowingGAN
+from harness.gans.base import GAN
 from harness.hooks import PosthocEMAHook
 from harness.hooks.posthoc import track_name
 from harness.spec.schema import Spec, live_twins, rebuilt_arms
@@ -56,7 +56,7 @@ class RebuiltArms:
         self.spec = spec
         self.folder = folder
 
-    def evaluate(self, model: ProgressiveGrowingGAN, iteration: int) -> dict[str, float]:
+    def evaluate(self, model: GAN, iteration: int) -> dict[str, float]:
         """Return every metric by ``QUANTITY/ARM``.
 
         At the end also each rebuilt average's ``posthoc_misfit``, and the ``posthoc_error`` of
@@ -73,7 +73,7 @@ class RebuiltArms:
         return values
 
     @torch.no_grad()
-    def _rebuilt(self, model: ProgressiveGrowingGAN, iteration: int) -> dict[str, float]:
+    def _rebuilt(self, model: GAN, iteration: int) -> dict[str, float]:
         files = find(self.folder)
         images = max((profile.images for profile in files), default=0)
         averaged = {name for name, p in model.generator.named_parameters() if p.requires_grad}

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
+from harness.gans.base import GAN
 from harness.images import to_float
 from harness.networks.losses import (
     drift_penalty,
@@ -21,12 +21,11 @@ from harness.networks.losses import (
     wgan_generator_loss,
 )
 from harness.registry import MODELS
-from harness.seeding import generator as stream
 from harness.spec.growth import GrowthSchedule, Stage
 
 
 @MODELS.register_module()
-class ProgressiveGrowingGAN(BaseModel):
+class ProgressiveGrowingGAN(GAN):
     """PGGAN's training step, growth and sampling.
 
     Args:
@@ -55,15 +54,9 @@ class ProgressiveGrowingGAN(BaseModel):
         reset_optimizer: bool = False,
         data_preprocessor: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(data_preprocessor)
-        network: Any = MODELS.build(generator) if isinstance(generator, dict) else generator
-        self.generator = network
+        super().__init__(generator, discriminator, growth, seed, data_preprocessor)
+        network: Any = self.generator
         self.noise_size: int = network.noise_size
-        self.discriminator = (
-            MODELS.build(discriminator) if isinstance(discriminator, dict) else discriminator
-        )
-        self.growth = growth
-        self.seed = seed
         self.penalty_weight = penalty_weight
         self.drift_weight = drift_weight
         self.drift_both = drift_both
@@ -71,32 +64,16 @@ class ProgressiveGrowingGAN(BaseModel):
         self.lr_schedule: dict[str, Mapping[int, float]] = {}
         """Rates by scale of single optimizers, which go before ``lr_per_scale``."""
         self.reset_optimizer = reset_optimizer
-        self.images_shown = 0
-        """Real images trained on so far; exact, and kept in the state dict."""
         self._scale = growth.scales[0]
 
-    def get_extra_state(self) -> dict[str, int]:
+    def get_extra_state(self) -> dict[str, Any]:
         """Return the counters that decide the stage."""
-        return {"images_shown": self.images_shown, "scale": self._scale}
+        return {**super().get_extra_state(), "scale": self._scale}
 
-    def set_extra_state(self, state: Mapping[str, int]) -> None:
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
         """Take over the counters of a checkpoint."""
-        self.images_shown, self._scale = state["images_shown"], state["scale"]
-
-    @property
-    def stage(self) -> Stage:
-        """Scale and fade-in weight of the next batch, and of images drawn now."""
-        return self.growth.stage(self.images_shown)
-
-    @property
-    def next_scale(self) -> int:
-        """Resolution of the next batch, in pixels."""
-        return self.stage.scale
-
-    @property
-    def next_batch_size(self) -> int:
-        """Images in the next batch."""
-        return self.growth.batch_size(self.images_shown)
+        super().set_extra_state(state)
+        self._scale = state["scale"]
 
     def train_step(
         self, data: Mapping[str, Tensor], optim_wrapper: OptimWrapperDict
@@ -182,24 +159,9 @@ class ProgressiveGrowingGAN(BaseModel):
             images, transition_weight=stage.transition_weight, curr_scale=stage.scale
         )
 
-    def _stream(self, purpose: str) -> torch.Generator:
-        device = next(self.generator.parameters()).device
-        return stream(self.seed, purpose, self.images_shown, device)
-
-    def _latents(self, purpose: str, count: int) -> Tensor:
-        random = self._stream(purpose)
+    def latents(self, count: int, random: torch.Generator) -> Tensor:
+        """Draw latents NZ, normally distributed."""
         return torch.randn(count, self.noise_size, generator=random, device=random.device)
-
-    def networks(self) -> dict[str, nn.Module]:
-        """Return the generator as ``orig`` and every shadow of it by its attribute's name."""
-        shadows = {name: m for name, m in self.named_children() if name.endswith("_ema")}
-        return {"orig": self.generator, **shadows}
-
-    def network(self, name: str) -> nn.Module:
-        """Return one of ``networks()``; ``ema`` stands for the only or first shadow."""
-        networks = self.networks()
-        first = next((known for known in networks if known != "orig"), "orig")
-        return networks[first if name == "ema" else name]
 
     @torch.no_grad()
     def draw(
@@ -219,33 +181,6 @@ class ProgressiveGrowingGAN(BaseModel):
             curr_scale=stage.scale,
             **(sample_kwargs or {}),
         )
-
-    def forward(
-        self, inputs: Mapping[str, Any], data_samples: Any = None, mode: str | None = None
-    ) -> dict[str, Tensor]:
-        """Draw images, as samplers and hooks ask for them.
-
-        Args:
-            inputs: ``noise`` (NZ), or ``num_batches``, N, to have it drawn; ``sample_model``:
-                what ``network`` knows, joined by '/'; ``sample_kwargs``: further arguments of
-                the network.
-
-        Returns:
-            Images by name, or under ``fake_img`` where one network was asked for.
-        """
-        names = str(inputs.get("sample_model", "orig")).split("/")
-        noise = inputs.get("noise")
-        if noise is None:
-            noise = self._latents("sample latents", inputs["num_batches"])
-        settings = inputs.get("sample_kwargs")
-        images = {name: self.draw(self.network(name), noise, settings) for name in names}
-        return images if len(images) > 1 else {"fake_img": images[names[0]]}
-
-    def val_step(self, data: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Draw images for ``data['inputs']``; see ``forward``."""
-        return self.forward(data["inputs"])
-
-    test_step = val_step
 
 
 def faded(images: Tensor, weight: float) -> Tensor:

@@ -42,7 +42,7 @@ def arms(spec: Spec) -> tuple[Arm, ...]:
 
 def _shadow(name: str, ema: Ema, spec: Spec) -> Arm:
     # Half-lives are stated at the final scale, where most images are shown.
-    batch = spec.growth.batch_sizes[-1]
+    batch = spec.final_batch_size
     images = batch * max(ema.interval, 1)
     cfg = ema.hook_cfg(batch)
     momentum = cfg.get("momentum", 0.001) if ema.interp_mode in {"lerp", "warmup"} else None

@@ -1,24 +1,18 @@
 """What a plan will cost: minutes and disk, from the networks' arithmetic and measured rates.
 
-A PGGAN's multiply-adds are counted layer by layer (arXiv 1710.10196, table 2). A device is two
-numbers: how fast it multiplies, and what a training step costs whatever its size. Where an
-earlier report of the same question stands in results/, its measured seconds take their place.
+A device is two numbers: how fast it multiplies, and what a training step costs whatever its size.
+Where an earlier report of the same question stands in results/, its measured seconds take their
+place.
 """
 
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from harness.plan.expand import Plan
-from harness.spec.schema import PGGAN, Spec, rebuilt_arms
-
-_GENERATOR_PASSES = 4.0
-"""Generator passes' worth of work in a step: one to feed the critic; forward and backward."""
-_CRITIC_PASSES = 15.0
-"""Critic passes' worth of work: real and fake with gradients (6), penalty with its double
-backward (7), and the generator's pass through a frozen critic (2)."""
+from harness.plan.work import parameters, training_macs
+from harness.spec.schema import Spec, rebuilt_arms
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,39 +101,16 @@ def training_cost(spec: Spec, images_shown: int) -> float:
     return _train_sec(spec, rates, images_shown) / _train_sec(spec, rates, spec.total_images)
 
 
-def macs_per_image(model: PGGAN, scale: int) -> tuple[float, float]:
-    """Return the multiply-adds of one image through (generator, critic) at a scale."""
-    widths = [_width(model, level) for level in range(scale.bit_length() - 2)]
-    first, rgb = widths[0], 3.0 * widths[-1] * scale**2
-    # The minibatch stddev's channel meets a convolution in the paper's form, else a linear layer.
-    head = 16.0 * (9 * (first + 1) + first if model.paper_form else first + 1) + 1
-    generator = rgb + first * 16.0 * (model.noise_size + 9 * first)
-    critic = rgb + first * head
-    # Fused resampling computes 4 of a 4x4 kernel's 16 taps for each pixel of the larger image.
-    up = 4 if model.fused else 9
-    down = 4 if model.fused and not model.paper_form else 9
-    for level, (below, width) in enumerate(pairwise(widths), 1):
-        pixels = 4.0 ** (level + 2)
-        generator += pixels * width * (up * below + 9 * width)
-        critic += pixels * width * (9 * width + down * below)
-    return generator, critic
-
-
-def _width(model: PGGAN, level: int) -> int:
-    return min(model.base_channels // 2 ** (level + 1), model.max_channels)
-
-
 def _train_sec(spec: Spec, rates: Rates, images_shown: int) -> float:
     sec = 0.0
     for scale, images, iterations in spec.growth.segments(images_shown):
-        generator, critic = macs_per_image(spec.model, scale)
-        work = (_GENERATOR_PASSES * generator + _CRITIC_PASSES * critic) / 1e9
+        work = training_macs(spec, scale) / 1e9
         sec += images * work / rates.gmacs_per_sec + iterations * rates.step_sec
     return sec
 
 
 def _run_sec(spec: Spec, rates: Rates) -> float:
-    evaluations = spec.train.kimg / spec.evaluate.every_kimg
+    evaluations = spec.kimg / spec.evaluate.every_kimg
     arms = evaluations * (1 + len(spec.observers.ema)) + len(rebuilt_arms(spec))
     drawn = arms * spec.evaluate.fake_images
     training = _train_sec(spec, rates, spec.total_images)
@@ -166,22 +137,13 @@ def snapshots(spec: Spec) -> int:
 
 def snapshots_gib(spec: Spec) -> float:
     """Return the size of a run's snapshots, of both averages."""
-    return 2 * snapshots(spec) * _parameters(spec.model)[0] * _GIB_PER_PARAMETER
+    return 2 * snapshots(spec) * parameters(spec.model)[0] * _GIB_PER_PARAMETER
 
 
 def _disk_gib(spec: Spec) -> float:
-    generator, critic = _parameters(spec.model)
+    generator, critic = parameters(spec.model)
     shadows = len(spec.observers.ema) + (2 if spec.observers.posthoc else 0)
     return ((1 + shadows) * generator + critic) * _GIB_PER_PARAMETER + snapshots_gib(spec)
-
-
-def _parameters(model: PGGAN) -> tuple[int, int]:
-    """Return how many weights the generator and the critic have, but for the small layers."""
-    widths = [_width(model, level) for level in range(model.out_scale.bit_length() - 2)]
-    pairs = pairwise(widths)
-    blocks = 9 * widths[0] ** 2 + sum(9 * new * (new + old) for old, new in pairs)
-    generator = blocks + 16 * widths[0] * model.noise_size
-    return generator, blocks + 16 * widths[0] ** 2
 
 
 def _measured_run_sec(results: Path) -> float | None:

@@ -36,7 +36,7 @@ def curves(results: Results) -> bytes | None:
     if metric is None or not series:
         return None
     drawing, [panels] = figure((1.0, 1.0), share_y=False)
-    for axes, since in zip(panels, (0.0, results.plan.spec.train.kimg / 2), strict=True):
+    for axes, since in zip(panels, (0.0, results.plan.spec.kimg / 2), strict=True):
         spreads = {}
         for name, (cell, style) in series.items():
             points = _over_training(results, cell)

@@ -53,7 +53,7 @@ def lengths(results: Results, level: str, metric: str) -> list[Length]:
         Length(
             cells[name],
             width,
-            width * spec.train.kimg,
+            width * spec.kimg,
             spread([*results.last(cells[name]).values()]),
             to_raw,
             _most(results, level, name, "posthoc_misfit"),

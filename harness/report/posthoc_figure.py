@@ -62,7 +62,7 @@ def _panel(axes: Axes, results: Results, level: str, found: Sequence[Length]) ->
     )
     twins = [(one.sigma_rel, _last(results, level, one.twin, metric)) for one in known if one.twin]
     _marks(axes, [(x, s) for x, s in twins if s is not None and math.isfinite(s.mean)])
-    _length_axes(axes, results.run(level).spec.train.kimg)
+    _length_axes(axes, results.run(level).spec.kimg)
     return [*raw, *values]
 
 

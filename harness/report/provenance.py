@@ -28,7 +28,7 @@ def protocol(results: Results) -> str:
     return "\n".join(
         [
             f"- Model: {spec.model.type}, {spec.model.out_scale} px; data: {spec.data.type}.",
-            f"- Training: {spec.train.kimg:g} kimg, {iterations} iterations, "
+            f"- Training: {spec.kimg:g} kimg, {iterations} iterations, "
             f"seeds {', '.join(map(str, spec.seeds))}.",
             f"- Evaluation: every {evaluate.every_kimg:g} kimg, {evaluate.fake_images} generated "
             f"images, the same latents for every arm; extractor {code(extractor.type)}{weights}.",

@@ -7,7 +7,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.spec import wording
-from harness.spec.schema import Ema, ReduceLR, Spec, rebuilt_arms
+from harness.spec.schema import (
+    LOSSES,
+    Ema,
+    ReduceLR,
+    SinGAN,
+    Spec,
+    StyleGAN1,
+    StyleGAN2,
+    rebuilt_arms,
+)
 from harness.spec.vis_checks import hook_problems
 from harness.spec.vocabulary import (
     EXTRACTED_METRICS,
@@ -34,6 +43,9 @@ _SNAPSHOTS = 8
 
 def problems(spec: Spec) -> list[Problem]:
     """Return every problem of a spec whose single fields are all right."""
+    missing = list(_needed(spec))
+    if missing:
+        return missing
     checks = (_model, _data, _train, _evaluate, _seeds, _shadows, _posthoc, _hooks)
     found = [problem for check in checks for problem in check(spec)]
     # A level is checked as a spec of its own; what is wrong without it was said already.
@@ -50,31 +62,59 @@ def metric_names(spec: Spec) -> list[str]:
     ]
 
 
+def _needed(spec: Spec) -> Iterator[Problem]:
+    """Say what a model needs in ``train``, or has no use for."""
+    for name in ("kimg", "batch_size"):
+        given = getattr(spec.train, name) is not None
+        if isinstance(spec.model, SinGAN) and given:
+            yield ("train", name), "is not used by SinGAN, whose scales decide it: leave it out"
+        elif not isinstance(spec.model, SinGAN) and not given:
+            yield ("train", name), "is missing"
+
+
 def _model(spec: Spec) -> Iterator[Problem]:
-    scales = sorted(spec.model.nkimgs_per_scale)
-    expected = [2**power for power in range(2, spec.model.out_scale.bit_length())]
-    if scales != expected:
+    model = spec.model
+    if isinstance(model, SinGAN):
+        return
+    expected = [2**power for power in range(2, model.out_scale.bit_length())]
+    if isinstance(model, StyleGAN1) and model.nkimgs_per_scale.keys() == {*expected[1:]}:
+        expected = expected[1:]  # may begin at 8x8
+    scales = [] if isinstance(model, StyleGAN2) else sorted(model.nkimgs_per_scale)
+    if not isinstance(model, StyleGAN2) and scales != expected:
         allowed = f"has to name every scale up to out_scale: {expected}"
         yield ("model", "nkimgs_per_scale"), f"{scales} {allowed}"
-    needed = spec.model.out_scale // 2
-    if spec.model.base_channels < needed:
+    needed = model.out_scale // 2
+    if model.base_channels < needed:
         at = ("model", "base_channels")
-        yield at, f"{spec.model.base_channels} is below {needed}: no channel is left at out_scale"
+        yield at, f"{model.base_channels} is below {needed}: no channel is left at out_scale"
 
 
 def _data(spec: Spec) -> Iterator[Problem]:
     data = spec.data
+    one_image = isinstance(spec.model, SinGAN)
+    if one_image != (data.type == "image"):
+        allowed = "image, for SinGAN" if one_image else "a set of images: digits, cifar10, ..."
+        yield ("data", "type"), f"{data.type} is not {allowed}"
+        return
     native = NATIVE_RESOLUTION.get(data.type)
     if native is not None and spec.model.out_scale > native:
         at = ("model", "out_scale")
         yield at, f"{spec.model.out_scale} is above the {native} pixels of data.type {data.type}"
-    if data.type in {"image_folder", "zip"} and data.root is None:
+    if data.type in {"image_folder", "zip", "image"} and data.root is None:
         yield ("data", "root"), f"is missing: data.type {data.type} needs the images' path"
     if data.type == "digits" and data.root is not None:
         yield ("data", "root"), "is not used by data.type digits, which ships with scikit-learn"
 
 
 def _train(spec: Spec) -> Iterator[Problem]:
+    kind = spec.model.type
+    if spec.train.loss.type != LOSSES[kind]:
+        at = ("train", "loss", "type")
+        yield at, f"{spec.train.loss.type!r} is not {kind}'s loss, which is {LOSSES[kind]!r}"
+    if spec.train.augment is not None and not isinstance(spec.model, StyleGAN2):
+        yield ("train", "augment"), f"is for StyleGAN2's small sets, not for {kind}"
+    if isinstance(spec.model, SinGAN):
+        return
     for name in ("batch_size", "lr_per_scale"):
         value = getattr(spec.train, name)
         unknown = sorted(set(value) - set(spec.growth.scales)) if isinstance(value, dict) else []
@@ -101,7 +141,7 @@ def _evaluate(spec: Spec) -> Iterator[Problem]:
         yield at, f"{size} is above evaluate.fake_images {evaluate.fake_images}"
     if len(set(evaluate.metrics)) != len(evaluate.metrics):
         yield ("evaluate", "metrics"), f"{list(evaluate.metrics)} names a metric twice"
-    if evaluate.every_kimg > spec.train.kimg:
+    if spec.train.kimg is not None and evaluate.every_kimg > spec.train.kimg:
         at = ("evaluate", "every_kimg")
         yield at, f"{evaluate.every_kimg:g} is above train.kimg {spec.train.kimg:g}"
 
@@ -117,7 +157,7 @@ def _shadows(spec: Spec) -> Iterator[Problem]:
         if not _NAME.fullmatch(name) or name in _RESERVED:
             yield at, f"is not a name for a shadow: {_NAMES}, not {', '.join(sorted(_RESERVED))}"
         yield from ((at + path, text) for path, text in _interpolation(ema))
-        momentum = ema.hook_cfg(spec.growth.batch_sizes[-1]).get("momentum", 0.5)
+        momentum = ema.hook_cfg(spec.final_batch_size).get("momentum", 0.5)
         if not 0 < momentum < 1:
             yield (*at, "interp_cfg"), f"comes to a momentum of {momentum:g}, not in (0, 1)"
 
@@ -139,6 +179,9 @@ def _posthoc(spec: Spec) -> Iterator[Problem]:
     posthoc, at = spec.observers.posthoc, ("observers", "posthoc")
     if posthoc is None:
         return
+    if isinstance(spec.model, SinGAN):
+        yield at, "is not for SinGAN, whose scales begin one after another"
+        return
     narrow, wide = sorted(posthoc.sigma_rel)
     low, high = _REBUILT[0] * narrow, _REBUILT[1] * wide
     outside = [
@@ -155,7 +198,7 @@ def _posthoc(spec: Spec) -> Iterator[Problem]:
             yield (*at, "rebuild", index), f"{width:g} is not in {allowed}"
     if len(rebuilt_arms(spec)) < len(posthoc.rebuild):
         yield (*at, "rebuild"), f"{list(posthoc.rebuild)} names a width twice"
-    most = spec.train.kimg / _SNAPSHOTS
+    most = spec.kimg / _SNAPSHOTS
     if posthoc.every_kimg > most:
         text = f"{posthoc.every_kimg:g} leaves too few snapshots: at most {most:g}"
         yield (*at, "every_kimg"), f"{text}, an eighth of train.kimg"

@@ -11,10 +11,20 @@ METRICS = {
     "fid": "Fréchet distance of features (arXiv 1706.08500)",
     "is": "inception score (arXiv 1606.03498)",
     "kid": "kernel distance of features (arXiv 1801.01401)",
+    "precision": "generated images on the real ones' manifold (arXiv 1904.06991)",
+    "recall": "real images on the generated ones' manifold (arXiv 1904.06991)",
+    "density": "real images' balls around each generated image (arXiv 2002.09797)",
+    "coverage": "real images with a generated one in their ball (arXiv 2002.09797)",
     "swd": "sliced Wasserstein distance of Laplacian patches (arXiv 1710.10196, section 5)",
     "ms_ssim": "multi-scale structural similarity between generated images (diversity)",
+    "ppl_z": "perceptual path length in Z (arXiv 1812.04948, equation 2)",
+    "ppl_w": "perceptual path length in W (arXiv 1812.04948, equation 3)",
+    "sifid": "Fréchet distance of one image's local features (arXiv 1905.01164, section 3)",
+    "diversity": "spread of pixels over samples, by the real image's (arXiv 1905.01164, section 3)",
 }
-EXTRACTED_METRICS = frozenset({"fid", "is", "kid"})
+EXTRACTED_METRICS = frozenset(
+    ["fid", "is", "kid", "precision", "recall", "density", "coverage", "ppl_z", "ppl_w", "sifid"]
+)
 """Metrics that are measured on an extractor's features and carry its name."""
 
 NATIVE_RESOLUTION = {"digits": 8, "cifar10": 32}

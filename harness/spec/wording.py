@@ -10,8 +10,8 @@ from harness.spec.yaml_text import FieldPath
 
 Problem = tuple[FieldPath, str]
 
-_UNIONS = (("train", "batch_size"), ("evaluate", "extractor"))
-"""Fields that may be written in two ways; pydantic names the way it tried as a part of a path."""
+_UNIONS = (("train", "batch_size"), ("evaluate", "extractor"), ("model",), ("train", "loss"))
+"""Fields that may be written in several ways; pydantic names the one tried as a part of a path."""
 
 _WORDS = {
     "model_type": "is not a mapping of fields",
@@ -44,6 +44,8 @@ def problems(errors: Sequence[Any], model: type[BaseModel]) -> list[Problem]:
     found: dict[FieldPath, Any] = {}
     for error in errors:
         path = _field_path(error["loc"])
+        if error["type"].startswith("union_tag_"):
+            path = (*path, "type")
         # One way of writing a field may look further into it than another.
         if path not in found or found[path]["type"].endswith("_type"):
             found[path] = error
@@ -75,10 +77,12 @@ def _worded(error: Any, path: FieldPath, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         if path == ("observers", "reduce_lr"):
             return "a ReduceLR rule changes training: name it under factors"
-        known = _fields_at(model, path[:-1])
+        known = _fields_at(model, error["loc"][:-1])
         return f"is not a field{closest(str(path[-1]), known)}; known: {', '.join(known)}"
-    if kind == "missing":
-        return _WORDS[kind]
+    if kind in {"missing", "union_tag_not_found"}:
+        return _WORDS["missing"]
+    if kind == "union_tag_invalid":
+        return f"{error['ctx']['tag']!r} is not one of {error['ctx']['expected_tags']}"
     if kind == "value_error":
         return f"{value} {error['ctx']['error']}"
     if kind == "literal_error":
@@ -88,18 +92,27 @@ def _worded(error: Any, path: FieldPath, model: type[BaseModel]) -> str:
     return f"{value} {_WORDS.get(kind, error['msg'])}"
 
 
-def _fields_at(model: type[BaseModel], path: FieldPath) -> list[str]:
-    """Return the fields of the section that a path leads to."""
+def _fields_at(model: type[BaseModel], loc: Sequence[Any]) -> list[str]:
+    """Return the fields of the section that pydantic's location leads to."""
     current: Any = model
-    for part in path:
+    for index, part in enumerate(loc):
+        if tuple(loc[:index]) in _UNIONS:
+            current = _section(current, part)
+            continue
         section = _section(current)
         current = section.model_fields[part].annotation if section else get_args(current)[-1]
     section = _section(current)
     return list(section.model_fields) if section else []
 
 
-def _section(annotation: Any) -> type[BaseModel] | None:
-    """Return the section that an annotation stands for, perhaps as one of several."""
+def _section(annotation: Any, tag: Any = None) -> type[BaseModel] | None:
+    """Return the section that an annotation stands for; of several the one of type ``tag``."""
     choices = () if get_origin(annotation) in {dict, tuple} else get_args(annotation)
-    sections = (one for one in (annotation, *choices) if isinstance(one, type))
-    return next((one for one in sections if issubclass(one, BaseModel)), None)
+    sections = [
+        one
+        for one in (annotation, *choices)
+        if isinstance(one, type) and issubclass(one, BaseModel)
+    ]
+    named = (one for one in sections if "type" in one.model_fields)
+    tagged = (one for one in named if tag in get_args(one.model_fields["type"].annotation))
+    return next(tagged, next(iter(sections), None))

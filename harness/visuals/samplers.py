@@ -30,17 +30,25 @@ class Sampler(Protocol):
 
 @runtime_checkable
 class DrawsFromNoise(Protocol):
-    """A model that makes images of latents."""
+    """A model that makes images of normally distributed latents."""
 
     noise_size: int
 
 
+@runtime_checkable
+class DrawsFromLatents(Protocol):
+    """A model that says itself what it makes images of."""
+
+    def latents(self, count: int, random: torch.Generator) -> Tensor:
+        """Draw what ``count`` images are made of, N first."""
+
+
 class NoiseSampler:
-    """Normally distributed latents from a stream of their own.
+    """Latents from a stream of their own: the model's, or normally distributed ones.
 
     Args:
         entry: how many, and of which networks.
-        runner: of a model with a ``noise_size``.
+        runner: of a model with ``latents`` or a ``noise_size``.
 
     Raises:
         SpecError: if the model draws from no noise.
@@ -49,7 +57,7 @@ class NoiseSampler:
     def __init__(self, entry: Entry, runner: Runner) -> None:
         self.entry = entry
         self.subject = subject_of(runner)
-        if not isinstance(self.subject.model, DrawsFromNoise):
+        if not isinstance(self.subject.model, DrawsFromNoise | DrawsFromLatents):
             name = type(self.subject.model).__name__
             raise SpecError(
                 [
@@ -59,7 +67,7 @@ class NoiseSampler:
             )
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield ``inputs`` with ``noise`` NZ and ``num_batches`` N, batch by batch."""
+        """Yield ``inputs`` with ``noise``, N first, and ``num_batches`` N, batch by batch."""
         entry = self.entry
         models = {} if entry.sample_model is None else {"sample_model": entry.sample_model}
         for noise in self.latents().split(entry.num_batches or _BATCH):
@@ -68,9 +76,12 @@ class NoiseSampler:
             yield {"inputs": {**inputs, **entry.forward_kwargs}}
 
     def latents(self) -> Tensor:
-        """Return all latents of the visualization, NZ, on the CPU."""
-        shape = (self.entry.n_samples, int(self.subject.model.noise_size))
-        return torch.randn(shape, generator=self.subject.stream(self.entry))
+        """Return all latents of the visualization, N first, on the CPU."""
+        model, count = self.subject.model, self.entry.n_samples
+        random = self.subject.stream(self.entry)
+        if isinstance(model, DrawsFromLatents):
+            return model.latents(count, random)
+        return torch.randn(count, model.noise_size, generator=random)
 
 
 class ArgumentsSampler:

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file
 from tiny import ROOT
 
-from harness.engine.build import gan, optimizers, shadow_hooks, train
+from harness.engine.build import shadow_hooks, train
+from harness.engine.families import gan, optimizers
 from harness.errors import Diverged
 from harness.plan.expand import expand
 from harness.records.store import RunFolder

@@ -10,7 +10,8 @@ from small_spec import content
 
 from harness.ema.posthoc import rebuild
 from harness.ema.snapshots import Profile, find
-from harness.engine.build import gan, train
+from harness.engine.build import train
+from harness.engine.families import gan
 from harness.engine.posthoc import relative_difference
 from harness.plan.expand import expand
 from harness.plan.price import snapshots, snapshots_gib

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from small_spec import RULE, plan, spec
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.engine.build import gan
+from harness.engine.families import gan
 from harness.plan import price as prices
 from harness.plan.expand import expand
-from harness.plan.price import best_jobs, macs_per_image, price, training_cost
+from harness.plan.price import best_jobs, price, training_cost
+from harness.plan.work import macs_per_image
 
 SCALES = {4: 1, 8: 1, 16: 1}
 

@@ -37,7 +37,11 @@ MESSAGES = [
         "FILE:2: is not YAML: did not find expected ',' or ']'",
     ),
     ("question: Which average is best?", "question: 3", "FILE:1: question: 3 is not text"),
-    ("type: PGGAN", "type: DCGAN", "FILE:3: model.type: 'DCGAN' is not one of 'PGGAN'"),
+    (
+        "type: PGGAN",
+        "type: DCGAN",
+        "FILE:3: model.type: 'DCGAN' is not one of 'PGGAN', 'StyleGAN1', 'StyleGAN2', 'SinGAN'",
+    ),
     (
         "momentum: 0.1",
         "momentum: 1.5",
@@ -69,7 +73,9 @@ MESSAGES = [
     (
         "metrics: [fid]",
         "metrics: [fid, fad]",
-        "FILE:19: evaluate.metrics.1: 'fad' is not one of 'fid', 'is', 'kid', 'swd' or 'ms_ssim'",
+        "FILE:19: evaluate.metrics.1: 'fad' is not one of 'fid', 'is', 'kid', 'precision', "
+        "'recall', 'density', 'coverage', 'swd', 'ms_ssim', 'ppl_z', 'ppl_w', 'sifid' or "
+        "'diversity'",
     ),
     (
         "seeds: [0, 1]",

@@ -1,0 +1,83 @@
+"""The training models: from a spec's model section to networks and their training step."""
+
+from typing import assert_never
+
+import torch
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import nn
+
+from harness.errors import SpecError
+from harness.gans.base import GAN
+from harness.gans.growing import ProgressiveGrowingGAN
+from harness.networks.pggan import PGGANDiscriminator, PGGANGenerator
+from harness.seeding import derive_seed
+from harness.spec.schema import PGGAN, WGANGP, SinGAN, Spec, StyleGAN1, StyleGAN2
+
+
+def gan(spec: Spec, seed: int) -> GAN:
+    """Return the spec's networks, initialised from ``seed``, and their training step."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(seed, "initial weights"))
+        model = spec.model
+        match model:
+            case PGGAN():
+                return _pggan(spec, model, seed)
+            case StyleGAN1() | StyleGAN2() | SinGAN():
+                raise SpecError([f"model.type: {model.type} is not here yet"])
+    assert_never(model)
+
+
+def optimizers(spec: Spec, model: GAN) -> OptimWrapperDict:
+    """Return one Adam each for generator and discriminator."""
+    wrappers = OptimWrapperDict(
+        generator=_adam(spec, model.generator), discriminator=_adam(spec, model.discriminator)
+    )
+    settings = spec.train.optimizer
+    first = spec.growth.scales[0]
+    for _, wrapper in wrappers.items():
+        for group in wrapper.param_groups:
+            group["initial_lr"] = settings.lr
+            group["lr"] = spec.train.lr_per_scale.get(first, settings.lr)
+    return wrappers
+
+
+def _pggan(spec: Spec, model: PGGAN, seed: int) -> ProgressiveGrowingGAN:
+    loss = spec.train.loss
+    assert isinstance(loss, WGANGP)  # checks.py sees to it
+    generator = PGGANGenerator(
+        model.noise_size,
+        model.out_scale,
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
+        fused_upconv=model.fused,
+        paper_form=model.paper_form,
+    )
+    discriminator = PGGANDiscriminator(
+        model.out_scale,
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
+        mbstd_cfg={"group_size": model.mbstd_group},
+        fused_convdown=model.fused,
+        paper_form=model.paper_form,
+    )
+    return ProgressiveGrowingGAN(
+        generator,
+        discriminator,
+        growth=spec.growth,
+        seed=seed,
+        penalty_weight=loss.penalty_weight,
+        drift_weight=loss.drift_weight,
+        drift_both=loss.drift == "both",
+        lr_per_scale=spec.train.lr_per_scale,
+        reset_optimizer=spec.train.reset_optimizer_per_scale,
+    )
+
+
+def _adam(spec: Spec, network: nn.Module) -> OptimWrapper:
+    settings = spec.train.optimizer
+    # Fused: one pass over all weights, on a CPU too.
+    return OptimWrapper(
+        torch.optim.Adam(
+            network.parameters(), settings.lr, betas=settings.betas, eps=settings.eps, fused=True
+        )
+    )
