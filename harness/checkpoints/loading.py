@@ -90,7 +90,7 @@ def load(
         inferred = family.arguments({name: tuple(value.shape) for name, value in held.items()})
     except DataError as error:
         raise DataError(f"{origin}: {error}") from None
-    arguments = inferred | given
+    arguments = {**inferred, **given}
     network = build(family, arguments)
     problems = differences(network.state_dict(), held)
     if problems:

@@ -118,9 +118,8 @@ class StyleDrawer(Drawer):
 
     def draw(self, code: Tensor) -> Tensor:
         """Return the image of styles 1LD."""
-        return self.network(
-            code, input_is_latent=True, randomize_noise=False, **self.generator.stage
-        )
+        fixed = {"input_is_latent": True, "inject_index": 0, "randomize_noise": False}
+        return self.network(code, **fixed, **self.generator.stage)
 
     def between(self, first: int, second: int, share: float, space: str) -> Tensor:
         """Return styles between two: on the great circle of latents, or straight in W."""

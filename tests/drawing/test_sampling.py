@@ -13,10 +13,12 @@ from small_spec import content
 
 from harness.checkpoints.kept import Generator, to_bytes
 from harness.cli import main
+from harness.drawing.drawers import drawer
 from harness.drawing.subjects import open_subject
 from harness.engine.build import shadow_attribute
 from harness.engine.families import gan
 from harness.errors import RecordsError
+from harness.images import to_uint8
 from harness.pickles import to_safetensors
 from harness.records.store import dump_yaml
 from harness.spec.load import validated
@@ -216,19 +218,49 @@ def test_mp4_is_written_where_ffmpeg_is_there_and_else_refused(place, capsys):
 
 
 def a_run(folder, **fields):
-    """Write what is left of a finished run: its spec, and the weights of its arms."""
+    """Write what is left of a finished run of seed 3; return its model."""
     spec = validated(content(**fields))
     model = gan(spec, 3)
     for arm in spec.observers.ema:
-        shadow = gan(spec, 4).generator
-        model.add_module(shadow_attribute(arm), shadow)
+        model.add_module(shadow_attribute(arm), gan(spec, 4).generator)
     model.images_shown = spec.total_images
-    (folder / "spec.yaml").parent.mkdir()
+    keep(folder, spec, model)
+    return model
+
+
+def keep(folder, spec, model):
+    folder.mkdir()
     settings = spec.model_dump(mode="json", exclude={"question", "factors", "tiers", "seeds"})
     settings = {"level": "-", "seed": 3, "reduce_lr": None, **settings}
     (folder / "spec.yaml").write_text(dump_yaml(settings))
     (folder / "weights.safetensors").write_bytes(to_safetensors(model.state_dict()))
-    return model
+
+
+def test_a_singans_run_is_drawn_as_it_draws_itself(place):
+    spec = validated(
+        {
+            "question": "?",
+            "model": {"type": "SinGAN", "base_channels": 4, "min_feat_channels": 4}
+            | {"min_size": 12, "max_size": 24},
+            "data": {"type": "image", "root": "shipped:china"},
+            "train": {"loss": {"type": "singan"}},
+            "evaluate": {"every_kimg": 6, "extractor": "inception-v3-compat", "fake_images": 2}
+            | {"metrics": ["diversity"]},
+            "seeds": [3],
+        }
+    )
+    model = gan(spec, 3)
+    sizes = spec.pyramid.sizes
+    model.curr_stage = len(sizes) - 1
+    model.fixed_noises = [torch.zeros(1, 3 if n else 1, *size) for n, size in enumerate(sizes)]
+    model.noise_weights = [1.0 / (n + 1) for n in range(len(sizes))]
+    torch.nn.init.normal_(model.generator.blocks[0].tail.conv.weight)
+    keep(place / "run", spec, model)
+    generator, _ = open_subject(place / "run", None)
+    draw = drawer(generator)
+    theirs = model.draw(model.generator, torch.tensor([5, 6]))
+    assert torch.equal(draw.image(draw.code(6)), to_uint8(theirs[1]))
+    assert not torch.equal(draw.image(draw.code(5)), to_uint8(theirs[1]))
 
 
 def test_each_arm_of_a_run_is_drawn_as_the_run_draws_it(place):
