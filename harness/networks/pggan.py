@@ -42,7 +42,7 @@ def _check(name: str, scale: int, label_size: int, fixed: Mapping[str, Config]) 
         raise SpecError(problems)
 
 
-def _level(curr_scale: int, full_scale: int) -> int:
+def level_of(curr_scale: int, full_scale: int) -> int:
     """Turn a scale in pixels (-1 for the full one) into a level."""
     scale = full_scale if curr_scale == -1 else curr_scale
     if not 4 <= scale <= full_scale or scale & (scale - 1):
@@ -50,16 +50,16 @@ def _level(curr_scale: int, full_scale: int) -> int:
     return scale.bit_length() - 3
 
 
-def _widths(full_scale: int, base: int, decay: float, largest: int) -> list[int]:
+def channel_widths(full_scale: int, base: int, decay: float, largest: int) -> list[int]:
     """Channels of the features at each level (1710.10196, table 2)."""
-    levels = range(_level(-1, full_scale) + 1)
+    levels = range(level_of(-1, full_scale) + 1)
     widths = [min(int(base / 2 ** ((level + 1) * decay)), largest) for level in levels]
     if min(widths) < 1:
         raise SpecError([f"channels by level are {widths}: raise base_channels or max_channels"])
     return widths
 
 
-def _group_size(mbstd_cfg: Config, default: int | None) -> int | None:
+def mbstd_group(mbstd_cfg: Config, default: int | None) -> int | None:
     """Read the one entry that ``mbstd_cfg`` may have."""
     given = {"group_size": default} if mbstd_cfg is None else mbstd_cfg
     if set(given) != {"group_size"}:
@@ -121,7 +121,7 @@ class PGGANGenerator(nn.Module):
         _check("out_scale", out_scale, label_size, fixed)
         self.noise_size = min(base_channels, max_channels) if noise_size is None else noise_size
         self.out_scale = out_scale
-        widths = _widths(out_scale, base_channels, channel_decay, max_channels)
+        widths = channel_widths(out_scale, base_channels, channel_decay, max_channels)
         norm = PixelNorm() if paper_form else PixelNorm(under_root=TINY, beside_root=1e-5)
         latent_norm = PixelNorm() if paper_form else PixelNorm(under_root=TINY, beside_root=1e-6)
         self.noise2feat = NoiseTo4x4(self.noise_size, widths[0], latent_norm, norm)
@@ -164,7 +164,7 @@ class PGGANGenerator(nn.Module):
             SpecError: curr_scale or num_batches is not possible.
             DataError: the noise is not (N, Z).
         """
-        level = _level(curr_scale, self.out_scale)
+        level = level_of(curr_scale, self.out_scale)
         latent = self._latent(noise, num_batches)
         x = below = self.conv_blocks[0](self.noise2feat(latent))
         for step in range(1, level + 1):
@@ -248,7 +248,7 @@ class PGGANDiscriminator(nn.Module):
         self.in_scale = in_scale
         self.in_channels = in_channels
         self.paper_form = paper_form
-        widths = _widths(in_scale, base_channels, channel_decay, max_channels)
+        widths = channel_widths(in_scale, base_channels, channel_decay, max_channels)
         self.fromrgb_layers = nn.ModuleList(
             ConvBlock(EqualizedConv2d(in_channels, width, 1)) for width in widths
         )
@@ -260,7 +260,7 @@ class PGGANDiscriminator(nn.Module):
             blocks.append(ConvBlock(EqualizedConv2d(width, width, 3)))
             blocks.append(ConvBlock(down, pool=not fused))
         self.conv_blocks = nn.ModuleList(blocks)
-        self.mbstd = MinibatchStddev(_group_size(mbstd_cfg, None if paper_form else 4))
+        self.mbstd = MinibatchStddev(mbstd_group(mbstd_cfg, None if paper_form else 4))
         self.decision = Decision(first if paper_form else first + 1, first)
 
     def forward(self, x: Tensor, transition_weight: float = 1.0, curr_scale: int = -1) -> Tensor:
@@ -279,7 +279,7 @@ class PGGANDiscriminator(nn.Module):
             SpecError: curr_scale is not possible.
             DataError: the images are not of the shape above.
         """
-        level = _level(curr_scale, self.in_scale)
+        level = level_of(curr_scale, self.in_scale)
         self._check_images(x, 4 * 2**level)
         features = self.fromrgb_layers[level](x)
         for step in range(level, 0, -1):

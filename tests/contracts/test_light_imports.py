@@ -36,6 +36,8 @@ sys.exit(code)
         ["schema"],
         ["check-ema", "--help"],
         ["singan", "--help"],
+        ["import", "--help"],
+        ["sample", "--help"],
     ],
     ids=" ".join,
 )
@@ -103,11 +105,11 @@ def test_the_torch_free_packages_name_no_torch(package):
 LAYERS = (
     ("cli", "commands"),
     ("conformance",),
-    ("report", "bench"),
+    ("report", "bench", "drawing"),
     ("launch",),
     ("engine",),
     ("hooks",),
-    ("gans", "gen_metrics"),
+    ("gans", "gen_metrics", "checkpoints"),
     ("networks", "data", "metrics", "ema", "visuals"),
     ("registry",),
     ("structures", "pickles", "isolation"),

@@ -1,0 +1,1 @@
+"""Checkpoints of MMagic and mmgeneration: read safely, recognised, checked, kept."""

@@ -1,0 +1,1 @@
+"""Pictures drawn from trained generators: an image is a function of its seed alone."""
