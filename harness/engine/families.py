@@ -81,12 +81,18 @@ def _singan(spec: Spec, model: SinGAN, seed: int) -> singan.SinGAN:
     loss = spec.train.loss
     assert isinstance(loss, SinGANLoss)  # checks.py sees to it
     finest = len(spec.growth.scales) - 1
-    channels = {
-        "base_channels": model.base_channels,
-        "min_feat_channels": model.min_feat_channels,
-    }
-    generator = SinGANMultiScaleGenerator(3, 3, finest, **channels, paper_form=model.paper_form)
-    discriminator = SinGANMultiScaleDiscriminator(3, num_scales=finest, **channels)
+    generator = SinGANMultiScaleGenerator(
+        *(3, 3, finest),
+        base_channels=model.base_channels,
+        min_feat_channels=model.min_feat_channels,
+        paper_form=model.paper_form,
+    )
+    discriminator = SinGANMultiScaleDiscriminator(
+        3,
+        num_scales=finest,
+        base_channels=model.base_channels,
+        min_feat_channels=model.min_feat_channels,
+    )
     return singan.SinGAN(
         generator,
         discriminator,

@@ -135,10 +135,9 @@ class SinGAN(GAN):
             self._begin(scale, real)
         self._set_modes(scale)
         self._set_rates(len(inputs), optim_wrapper)
-        below, noise = self._drawn_below(scale, len(inputs))
-        pairs = [*zip(below.split(1), noise.split(1), strict=True)]
-        losses = self._train_critic(scale, real, pairs, _of(optim_wrapper, "discriminator", scale))
-        losses |= self._train_generator(scale, real, pairs, _of(optim_wrapper, "generator", scale))
+        drawn = self._drawn_below(scale, len(inputs))
+        losses = self._train_critic(scale, real, *drawn, _of(optim_wrapper, "discriminator", scale))
+        losses |= self._train_generator(scale, real, *drawn, _of(optim_wrapper, "generator", scale))
         self.images_shown += len(inputs)
         return losses
 
@@ -187,48 +186,43 @@ class SinGAN(GAN):
         return self._enlarged_below(scale, noises), noises[scale]
 
     def _train_critic(
-        self,
-        scale: int,
-        real: Tensor,
-        pairs: list[tuple[Tensor, Tensor]],
-        optimizer: OptimWrapper,
+        self, scale: int, real: Tensor, below: Tensor, noise: Tensor, optimizer: OptimWrapper
     ) -> dict[str, Tensor]:
         random = self._stream("penalty mixing")
-        mixes = torch.rand(len(pairs), generator=random, device=random.device)
-        weight = self.noise_weights[scale]
+        mixes = torch.rand(len(below), generator=random, device=random.device)
 
         def critic(images: Tensor) -> Tensor:
             return self.discriminator(images, scale)
 
-        for (below, noise), mix in zip(pairs, mixes.split(1), strict=True):
-            with torch.no_grad():
-                fake = self.generator.step(scale, below, noise, weight)
+        with torch.no_grad():  # the generator stays as it is meanwhile: one pass for all steps
+            fakes = self.generator.step(scale, below, noise, self.noise_weights[scale])
+        for fake, mix in zip(fakes.split(1), mixes.split(1), strict=True):
             penalty = gradient_penalty(
                 critic, real, fake, mix, weight=self.penalty_weight, per_pixel=True
             )
-            loss = wgan_critic_loss(critic(real), critic(fake)) + penalty
+            loss = wgan_critic_loss(*critic(torch.cat([real, fake])).split(1)) + penalty
             optimizer.update_params(loss)
         loss = loss.detach()
         return {"loss": loss, "loss_d": loss, "loss_penalty": penalty.detach()}
 
     def _train_generator(
-        self,
-        scale: int,
-        real: Tensor,
-        pairs: list[tuple[Tensor, Tensor]],
-        optimizer: OptimWrapper,
+        self, scale: int, real: Tensor, below: Tensor, noise: Tensor, optimizer: OptimWrapper
     ) -> dict[str, Tensor]:
-        weight, fixed = self.noise_weights[scale], self.fixed_noises[scale]
+        fixed = self.fixed_noises[scale]
         recon_below = self._reconstructed_below(scale)
         # The critic's weights take no gradient here: a third of the backward pass.
         self.discriminator.requires_grad_(False)
         for step in range(self.generator_steps):
-            below, noise = pairs[step % len(pairs)]
-            fake = self.generator.step(scale, below, noise, weight)
-            recon = self.generator.step(scale, recon_below, fixed, weight)
+            one = slice(step % len(below), step % len(below) + 1)
+            images = self.generator.step(
+                scale,
+                torch.cat([below[one], recon_below]),
+                torch.cat([noise[one], fixed]),
+                self.noise_weights[scale],
+            )
+            fake, recon = images.split(1)
             error = functional.mse_loss(recon, real)
-            scores = self.discriminator(fake, scale)
-            loss = wgan_generator_loss(scores) + self.recon_weight * error
+            loss = wgan_generator_loss(self.discriminator(fake, scale)) + self.recon_weight * error
             optimizer.update_params(loss)
         self.discriminator.requires_grad_(True)
         return {"loss_g": loss.detach(), "loss_recon": error.detach()}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.errors import DataError, SpecError
+from harness.networks.image_norm import ImageNorm
 from harness.registry import MODELS
 
 _SLOPE = 0.2
@@ -27,10 +28,10 @@ class _Layer(nn.Module):
         super().__init__()
         # The norm takes the mean off again, and with it any bias.
         self.conv = nn.Conv2d(inputs, outputs, kernel_size, padding=padding, bias=False)
-        self.bn = nn.BatchNorm2d(outputs)
+        self.bn = ImageNorm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.leaky_relu(self.bn(self.conv(x)), _SLOPE, inplace=True)
+        return functional.leaky_relu(self.bn(self.conv(x)), _SLOPE)
 
 
 class _Tail(nn.Module):

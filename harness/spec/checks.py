@@ -19,7 +19,7 @@ from harness.spec.schema import (
     StyleGAN2,
     rebuilt_arms,
 )
-from harness.spec.vis_checks import hook_problems
+from harness.spec.vis_checks import hook_problems, pickle_problems
 from harness.spec.vocabulary import (
     EXTRACTED_METRICS,
     HOOKS,
@@ -272,4 +272,5 @@ def _hooks(spec: Spec) -> Iterator[Problem]:
             for name in sorted(set(hook) - HOOKS[kind] - {"type"}):
                 known = ", ".join(sorted(HOOKS[kind]))
                 yield (*at, name), f"is not an argument of {kind}; known: {known}"
-            yield from (((*at, *path), text) for path, text in hook_problems(hook))
+            check = pickle_problems if kind == "PickleDataHook" else hook_problems
+            yield from (((*at, *path), text) for path, text in check(hook))

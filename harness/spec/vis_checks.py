@@ -1,4 +1,4 @@
-"""Checks of VisualizationHook's arguments.
+"""Checks of VisualizationHook's and PickleDataHook's arguments.
 
 Nothing here imports torch: a spec that asks for a picture no hook could draw is refused before a
 run starts, in the words that the hook's constructor has for it.
@@ -12,6 +12,7 @@ from harness.spec.vis_kwargs import (
     ENTRY_KINDS,
     HOOK_KINDS,
     HUB_KINDS,
+    PICKLE_KINDS,
     SAMPLER_TYPES,
     VIS_KWARGS_MAPPING,
     Kinds,
@@ -47,6 +48,14 @@ def hook_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _listed(hub, entries, _hub_problems)
     if arguments.get("vis_kwargs_list") and arguments.get("sampler_kwargs_list"):
         yield ("sampler_kwargs_list",), "is another name of vis_kwargs_list: give one of them"
+
+
+def pickle_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with arguments of PickleDataHook, at their paths."""
+    yield from _wrong(arguments, PICKLE_KINDS)
+    for name in ("output_dir", "data_name_list"):
+        if name not in arguments:
+            yield (name,), "is missing: PickleDataHook needs a folder and the attributes' names"
 
 
 def entry_problems(entry: Mapping[str, Any]) -> Iterator[Problem]:

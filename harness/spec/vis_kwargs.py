@@ -25,6 +25,19 @@ HOOK_KINDS: Mapping[str, Kinds] = MappingProxyType(
 )
 """Arguments of the hook and the types that each may have."""
 
+PICKLE_KINDS: Mapping[str, Kinds] = MappingProxyType(
+    {
+        "output_dir": (str,),
+        "data_name_list": _LIST,
+        "interval": (int,),
+        "before_run": (bool,),
+        "after_run": (bool,),
+        "filename_tmpl": (str,),
+        "format": (str,),
+    }
+)
+"""Arguments of PickleDataHook and the types that each may have."""
+
 STYLE_KINDS: Mapping[str, Kinds] = MappingProxyType(
     {
         "name": (str,),

@@ -5,7 +5,7 @@ Nothing here imports torch: the names are checked before anything heavy is loade
 
 import math
 
-from harness.spec.vis_kwargs import HOOK_KINDS
+from harness.spec.vis_kwargs import HOOK_KINDS, PICKLE_KINDS
 
 METRICS = {
     "fid": "Fréchet distance of features (arXiv 1706.08500)",
@@ -34,7 +34,10 @@ NATIVE_RESOLUTION = {"digits": 8, "cifar10": 32}
 RAW = "raw"
 """The arm that is the trained generator itself, beside its EMA shadows."""
 
-HOOKS: dict[str, frozenset[str]] = {"VisualizationHook": frozenset(HOOK_KINDS)}
+HOOKS: dict[str, frozenset[str]] = {
+    "VisualizationHook": frozenset(HOOK_KINDS),
+    "PickleDataHook": frozenset(PICKLE_KINDS),
+}
 """Hooks that a spec's ``hooks`` may list, with their arguments."""
 
 HOOKS_ELSEWHERE = {
@@ -43,7 +46,6 @@ HOOKS_ELSEWHERE = {
     "ReduceLRSchedulerHook": "a ReduceLR rule changes training: name it under factors.reduce_lr",
     "EMACertificateHook": "it is in every run",
     "IterTimerHook": "it is in every run",
-    "PickleDataHook": "a run's own folder keeps all that it needs",
     "PGGANFetchDataHook": "it is in every progressive run",
     "BasicVisualizationHook": "it draws what a validation answers, which here are numbers: "
     "use VisualizationHook",

@@ -136,7 +136,7 @@ def problems(**fields):
         ),
         (
             {"hooks": [{"type": ["a"]}]},
-            "hooks.0.type: ['a'] is not a hook; known: VisualizationHook",
+            "hooks.0.type: ['a'] is not a hook; known: VisualizationHook, PickleDataHook",
         ),
         (
             {"hooks": [{"type": "ReduceLRSchedulerHook"}]},
