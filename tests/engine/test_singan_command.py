@@ -75,6 +75,16 @@ def test_tasks_of_an_image_change_it_inside_the_mask_alone(folder, tmp_path, tas
     assert not np.array_equal(result[:, : WIDTH // 2], before[:, : WIDTH // 2])
 
 
+def test_the_scale_decides_where_an_image_is_injected(folder, tmp_path):
+    drawn = []
+    for scale in ("1", "2", None):
+        given = ("--image", "shipped:rocket") + (() if scale is None else ("--scale", scale))
+        assert asked(folder, "paint-to-image", tmp_path, *given) == 0
+        drawn.append(iio.imread(tmp_path / "paint-to-image-000.png"))
+    np.testing.assert_array_equal(drawn[0], drawn[2])
+    assert not np.array_equal(drawn[0], drawn[1])
+
+
 @pytest.mark.parametrize(
     ("task", "options", "message"),
     [
