@@ -229,7 +229,7 @@ def _check_ema(options: argparse.Namespace) -> int:
 
 
 def _singan(options: argparse.Namespace) -> int:
-    from harness.engine.singan_command import run
+    from harness.drawing.one_image import run
 
     return run(options)
 

@@ -1,23 +1,19 @@
 """A run's trained networks on disk: one safetensors file with all that drawing from them needs.
 
-Tensors stand in the file under their names in the state dict. What modules keep beside them (extra
-state: counters, SinGAN's noises and amplitudes) stands in its metadata, as JSON in which
-``{"$tensor": NAME}`` is a tensor of the file. Nothing is pickled.
+Counters, SinGAN's noises and amplitudes: what modules keep beside their tensors is in it, too.
 """
 
 import copy
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from harness.engine.families import gan
 from harness.errors import DataError, RecordsError
 from harness.gans.base import GAN
+from harness.pickles import load_pickled_data, to_safetensors
 from harness.spec.load import validated
 from harness.spec.pyramid import Pyramid
 from harness.spec.schema import SinGAN, Spec
@@ -25,8 +21,8 @@ from harness.spec.vocabulary import RAW
 from harness.spec.yaml_text import Unreadable, parse
 
 FILE = "weights.safetensors"
-_EXTRA = "extra_state"
-_TENSOR = "$tensor"
+_COUNTERS = "_extra_state"
+"""Where the model's own counters stand in its state dict."""
 
 
 def attribute(shadow: str) -> str:
@@ -41,15 +37,8 @@ def networks_of(spec: Spec) -> dict[str, str]:
 
 
 def packed(model: GAN) -> bytes:
-    """Return a file of a model's whole state."""
-    tensors: dict[str, torch.Tensor] = {}
-    extra: dict[str, Any] = {}
-    for name, value in model.state_dict().items():
-        if torch.is_tensor(value):
-            tensors[name] = value.contiguous()
-        else:
-            extra[name] = _plain(value, name, tensors)
-    return save(tensors, {_EXTRA: json.dumps(extra)})
+    """Return a file of a model's whole state; nothing in it is pickled."""
+    return to_safetensors(model.state_dict())
 
 
 def trained(folder: Path, device: torch.device) -> tuple[Spec, GAN]:
@@ -77,42 +66,16 @@ def trained(folder: Path, device: torch.device) -> tuple[Spec, GAN]:
     return spec, model.to(device)
 
 
-def _plain(value: Any, at: str, tensors: dict[str, torch.Tensor]) -> Any:
-    """Return a value for JSON, its tensors put into ``tensors`` by their places."""
-    match value:
-        case torch.Tensor():
-            tensors[at] = value.contiguous()
-            return {_TENSOR: at}
-        case Mapping():
-            return {key: _plain(item, f"{at}.{key}", tensors) for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item, f"{at}.{i}", tensors) for i, item in enumerate(value)]
-    return value
-
-
-def _restored(value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """Undo ``_plain``; takes the tensors it needs out of ``tensors``."""
-    match value:
-        case {"$tensor": str(at)}:
-            return tensors.pop(at)
-        case dict():
-            return {key: _restored(item, tensors) for key, item in value.items()}
-        case list():
-            return [_restored(item, tensors) for item in value]
-    return value
-
-
 def _state(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise RecordsError(f"{path}: is missing: name the folder of a finished run")
     try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            extra = json.loads((file.metadata() or {})[_EXTRA])
-        return _restored(extra, tensors) | tensors
-    except FileNotFoundError:
-        raise RecordsError(f"{path}: is missing: name the folder of a finished run") from None
-    except (OSError, SafetensorError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise RecordsError(f"{path}: is not a whole file of weights ({reason})") from None
+        state = load_pickled_data(path)
+    except DataError:
+        state = {}
+    if _COUNTERS not in state:
+        raise RecordsError(f"{path}: is not a whole file of weights")
+    return state
 
 
 def _spec(path: Path) -> tuple[Spec, int]:
@@ -132,7 +95,7 @@ def _without_image(spec: Spec, state: Mapping[str, Any]) -> None:
     """Take SinGAN's sizes from its noises where the image is no longer what was trained on."""
     if not isinstance(spec.model, SinGAN):
         return
-    noises = state["_extra_state"]["fixed_noises"]
+    noises = state[_COUNTERS]["fixed_noises"]
     sizes = tuple((noise.shape[-2], noise.shape[-1]) for noise in noises)
     try:
         if spec.pyramid.sizes == sizes:

@@ -8,7 +8,7 @@ from tiny_singan import singan_run, singan_spec
 
 from harness.cli import _SINGAN_TASKS, main
 from harness.data.photograph import read
-from harness.engine.singan_command import TASKS
+from harness.drawing.one_image import TASKS
 
 HEIGHT, WIDTH = singan_spec().pyramid.sizes[-1]
 
