@@ -7,6 +7,7 @@ import pytest
 import torch
 from drawn import styled_gan
 from tiny_gan import NOISE_SIZE, SMALL
+from tiny_stylegan2 import tiny_stylegan2
 
 from harness.data import DataSource
 from harness.data.prepare import prepare
@@ -124,6 +125,18 @@ def test_truncation_reaches_the_generator_and_the_names(real, cache):
     assert (
         half.samples(gan, 3)["raw"] != evaluator(real, cache, arms).samples(gan, 3)["raw"]
     ).any()
+
+
+def test_a_truncated_stylegan2_is_less_diverse(real, cache):
+    gan = tiny_stylegan2()
+    settings = {"metrics": ("fid", "ppl_w"), "ppl_pairs": 20}
+    arms = {"raw": "orig"}
+    spread = []
+    for truncation in (None, 0.5, 0.0):
+        measured = evaluator(real, cache, arms, truncation=truncation, **settings)
+        spread.append(measured.samples(gan, 40)["raw"].astype(float).std(axis=0).mean())
+        assert len(measured.evaluate(gan, 1)) == 2
+    assert spread[0] > spread[1] > spread[2]
 
 
 def test_an_arm_has_the_same_values_whatever_the_others_are(gan, real, cache):

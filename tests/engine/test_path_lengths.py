@@ -7,6 +7,7 @@ import pytest
 import torch
 from drawn import Styled, grown_gan, styled_gan
 from tiny_gan import NOISE_SIZE
+from tiny_stylegan2 import tiny_stylegan2
 
 from harness.engine.path_lengths import PathLengths
 from harness.errors import Diverged, WeightsError
@@ -96,6 +97,40 @@ def test_both_ends_of_a_step_have_the_same_injected_noise():
     assert torch.equal(torch.get_rng_state(), state)
     assert list(found) == ["ppl_z", "ppl_w"]
     assert all(value < 1e4 for value in found.values())  # noise of its own makes 1 / 1e-4^2
+
+
+def loud_stylegan2():
+    """Return a StyleGAN2 whose images its injected noise decides as much as its codes do."""
+    gan = tiny_stylegan2()
+    with torch.no_grad():
+        for name, parameter in gan.generator.named_parameters():
+            if "injector" in name:
+                parameter.fill_(1.0)
+    return gan
+
+
+def test_m13_a_stylegan2s_steps_are_of_codes_and_registered_noise():
+    gan = loud_stylegan2()
+    found = measured(gan, metrics=["ppl_z", "ppl_w"])
+    generator_, distance = gan.generator, FeatureDistance(load_extractor("digits-cnn"))
+    share = places(PAIRS, 0)
+    with torch.no_grad():
+        z = gan.latents(2 * PAIRS, generator(0, "path latents")).unflatten(0, (-1, 2))
+        codes = generator_.style_mapping(z.flatten(0, 1)).unflatten(0, (-1, 2))
+        walked = {
+            "ppl_z": generator_(path_ends(z, share, 1e-4, "Z"), randomize_noise=False),
+            "ppl_w": generator_(
+                path_ends(codes, share, 1e-4, "W"), input_is_latent=True, randomize_noise=False
+            ),
+        }
+        noisy = gan.draw(generator_, path_ends(z, share, 1e-4, "Z"))
+    for name, images in walked.items():
+        steps = distance(images[0::2], images[1::2])
+        assert found[name] == pytest.approx(mean_path_length(steps, 1e-4), rel=0.02)
+    assert found["ppl_z"] != pytest.approx(found["ppl_w"], rel=0.05)
+    # With noise of each image's own, a length is the noise's difference.
+    own = mean_path_length(distance(noisy[0::2], noisy[1::2]), 1e-4)
+    assert own > 100 * found["ppl_z"] > 0
 
 
 def test_paths_are_never_truncated():
