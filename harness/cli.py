@@ -155,7 +155,7 @@ def _add_singan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask", help="white where the image may change")
     parser.add_argument("--scale", type=_natural, help="the first scale that is not given, 0: all")
     parser.add_argument("--size", type=_size, metavar="HxW", help="of samples, in px, as 200x600")
-    parser.add_argument("--factor", type=float, default=4.0, help="of super-resolution (default 4)")
+    parser.add_argument("--factor", type=float, help="of super-resolution (default 4)")
     parser.add_argument("--count", type=_count, help="images (default 1), or frames (default 40)")
     parser.add_argument("--seed", type=_natural, default=0)
     parser.add_argument("--arm", default="raw", help="raw, or an EMA shadow's name (default raw)")

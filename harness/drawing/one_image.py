@@ -66,8 +66,7 @@ def run(options: argparse.Namespace) -> int:
         HarnessError: if the run, the task or an image is not as it has to be.
     """
     task = TASKS[options.task]
-    if options.task in NEED_IMAGE and options.image is None:
-        raise SpecError([f"{options.task} needs --image: {NEED_IMAGE[options.task]}"])
+    _check(options)
     request = _request(options)
     out: Path = options.out or options.folder / options.task
     for path in _written(out, options.task, task(request)):
@@ -130,6 +129,32 @@ NEED_IMAGE = MappingProxyType(
 """Tasks that begin with an image, and which."""
 
 
+USED = MappingProxyType(
+    {
+        "image": {"super-resolution", *NEED_IMAGE},
+        "mask": {*NEED_IMAGE},
+        "scale": {"sample", "animation", *NEED_IMAGE},
+        "size": {"sample"},
+        "factor": {"super-resolution"},
+    }
+)
+"""Which tasks take an option; all others are for every task."""
+
+
+def _check(options: argparse.Namespace) -> None:
+    task = options.task
+    if task in NEED_IMAGE and options.image is None:
+        raise SpecError([f"{task} needs --image: {NEED_IMAGE[task]}"])
+    given = [name for name in USED if getattr(options, name) is not None]
+    problems = [
+        f"--{name} is not used by {task}, but by {', '.join(sorted(USED[name]))}"
+        for name in given
+        if task not in USED[name]
+    ]
+    if problems:
+        raise SpecError(problems)
+
+
 def _request(options: argparse.Namespace) -> Request:
     device = torch.device("cuda" if options.device == "cuda" else "cpu")
     spec, model = trained(options.folder, device)
@@ -148,7 +173,7 @@ def _request(options: argparse.Namespace) -> Request:
         mask=None if options.mask is None else _mask(options.mask).to(device),
         scale=options.scale,
         size=None if options.size is None else checked_size(*options.size),
-        factor=options.factor,
+        factor=4.0 if options.factor is None else options.factor,
         count=options.count,
         seed=options.seed,
     )

@@ -4,13 +4,18 @@ from collections.abc import Iterator
 
 from harness.errors import DataError, SpecError
 from harness.spec.photographs import SHIPPED
-from harness.spec.schema import SinGAN, Spec
+from harness.spec.schema import Data, SinGAN, Spec
 from harness.spec.vocabulary import ONE_IMAGE_METRICS
 from harness.spec.wording import Problem
 
 
-def pyramid_problems(spec: Spec) -> Iterator[Problem]:
-    """Say why an image leaves no pyramid, where the image can be read."""
+def image_problems(spec: Spec) -> Iterator[Problem]:
+    """Say what one image has no use for and, where it can be read, why it leaves no pyramid."""
+    for name in ("crop", "broken", "max_images"):
+        if getattr(spec.data, name) != Data.model_fields[name].default:
+            yield ("data", name), "is for sets of images, not for data.type image: leave it out"
+    if spec.data.root is None:
+        return
     try:
         _ = spec.pyramid
     except SpecError as error:

@@ -89,6 +89,8 @@ def test_the_scale_decides_where_an_image_is_injected(folder, tmp_path):
     ("task", "options", "message"),
     [
         ("harmonization", (), "harmonization needs --image: the photograph with something pasted"),
+        ("sample", ("--mask", "m.png"), "--mask is not used by sample, but by editing, harmon"),
+        ("super-resolution", ("--scale", "1"), "--scale is not used by super-resolution, but by "),
         ("sample", ("--arm", "best"), "--arm 'best' is not one of raw, m0.5"),
         ("sample", ("--scale", "99"), "--scale 99 is not one of 0 to "),
         ("sample", ("--size", "9000x9000"), "9000x9000 px cannot be drawn"),
