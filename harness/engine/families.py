@@ -9,9 +9,11 @@ from torch import nn
 from harness.errors import SpecError
 from harness.gans.base import GAN
 from harness.gans.growing import ProgressiveGrowingGAN
+from harness.gans.stylegan1 import StyleGAN1Model
 from harness.networks.pggan import PGGANDiscriminator, PGGANGenerator
+from harness.networks.stylegan1 import StyleGAN1Discriminator, StyleGAN1Generator
 from harness.seeding import derive_seed
-from harness.spec.schema import PGGAN, WGANGP, SinGAN, Spec, StyleGAN1, StyleGAN2
+from harness.spec.schema import PGGAN, WGANGP, Logistic, SinGAN, Spec, StyleGAN1, StyleGAN2
 
 
 def gan(spec: Spec, seed: int) -> GAN:
@@ -22,7 +24,9 @@ def gan(spec: Spec, seed: int) -> GAN:
         match model:
             case PGGAN():
                 return _pggan(spec, model, seed)
-            case StyleGAN1() | StyleGAN2() | SinGAN():
+            case StyleGAN1():
+                return _stylegan1(spec, model, seed)
+            case StyleGAN2() | SinGAN():
                 raise SpecError([f"model.type: {model.type} is not here yet"])
     assert_never(model)
 
@@ -68,6 +72,39 @@ def _pggan(spec: Spec, model: PGGAN, seed: int) -> ProgressiveGrowingGAN:
         penalty_weight=loss.penalty_weight,
         drift_weight=loss.drift_weight,
         drift_both=loss.drift == "both",
+        lr_per_scale=spec.train.lr_per_scale,
+        reset_optimizer=spec.train.reset_optimizer_per_scale,
+    )
+
+
+def _stylegan1(spec: Spec, model: StyleGAN1, seed: int) -> StyleGAN1Model:
+    loss = spec.train.loss
+    assert isinstance(loss, Logistic)  # checks.py sees to it
+    generator = StyleGAN1Generator(
+        model.out_scale,
+        model.noise_size,
+        model.num_mlps,
+        lr_mlp=model.mapping_lr,
+        mix_prob=model.mixing_prob,
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
+        paper_form=model.paper_form,
+    )
+    discriminator = StyleGAN1Discriminator(
+        model.out_scale,
+        mbstd_cfg={"group_size": model.mbstd_group},
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
+        paper_form=model.paper_form,
+    )
+    return StyleGAN1Model(
+        generator,
+        discriminator,
+        spec.growth,
+        seed,
+        mixing_prob=model.mixing_prob,
+        r1_gamma=loss.r1_gamma,
+        r1_interval=loss.r1_interval,
         lr_per_scale=spec.train.lr_per_scale,
         reset_optimizer=spec.train.reset_optimizer_per_scale,
     )
