@@ -8,7 +8,7 @@ from harness.checkpoints.kept import FILE, Generator, from_file
 from harness.engine import weights
 from harness.engine.weights import networks_of, trained
 from harness.errors import DataError, SpecError
-from harness.gans.growing import ProgressiveGrowingGAN
+from harness.gans.growing import GrowingGAN
 from harness.gans.singan import SinGAN
 from harness.spec.vocabulary import RAW
 
@@ -52,7 +52,7 @@ def _of_run(folder: Path, arm: str) -> Generator:
         spec.model.type.lower(),
         {},
         network,
-        stage if isinstance(model, ProgressiveGrowingGAN) else {},
+        stage if isinstance(model, GrowingGAN) else {},
         noise_weights=tuple(model.noise_weights) if one_image else (),
         fixed_noises=tuple(model.fixed_noises) if one_image else (),
     )
