@@ -115,3 +115,15 @@ def test_penalty_does_not_reach_the_images():
     assert scale.grad != 0
     assert real.grad is None
     assert fake.grad is None
+
+
+def test_penalty_per_pixel_is_the_mean_over_pixels_of_their_channels_norms():
+    real, fake, mix = _images(3)
+    # The gradient of half the squared length of an image is the image itself.
+    penalty = gradient_penalty(
+        lambda x: x.square().sum((1, 2, 3)) / 2, real, fake, mix, weight=0.1, per_pixel=True
+    )
+    between = torch.stack([m * r + (1 - m) * f for r, f, m in zip(real, fake, mix, strict=True)])
+    norms = between.square().sum(1).sqrt()
+    assert norms.shape == (3, 4, 4)
+    assert penalty.item() == pytest.approx(0.1 * float((norms - 1).square().mean()), rel=1e-12)
