@@ -202,6 +202,7 @@ def test_other_files_are_refused(place, capsys):
     assert "`harness import` it first" in refused(capsys, "a.safetensors")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # ffmpeg's pipes
 def test_mp4_is_written_where_ffmpeg_is_there_and_else_refused(place, capsys):
     command = ["pggan", "--interpolate", "0,1", "--frames", "4", "--video", "mp4"]
     try:
