@@ -6,7 +6,6 @@ Shape letters: N images, C channels, H W pixels, Z latent. Images are NCHW float
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +22,16 @@ from harness.networks.layers import (
     PixelNorm,
     Resample,
 )
+from harness.networks.levels import (
+    Config,
+    channel_widths,
+    level_of,
+    mbstd_group,
+    size_problems,
+)
 from harness.registry import MODELS
 
 Noise = Tensor | Callable[[tuple[int, int]], Tensor] | None
-Config = Mapping[str, Any] | None
 
 
 def _check(name: str, scale: int, label_size: int, fixed: Mapping[str, Config]) -> None:
@@ -34,37 +39,11 @@ def _check(name: str, scale: int, label_size: int, fixed: Mapping[str, Config]) 
     problems = [
         f"{key} is {cfg}: these layers are fixed, leave it out" for key, cfg in fixed.items() if cfg
     ]
-    if scale < 4 or scale & (scale - 1):
-        problems.append(f"{name} is {scale}: give a power of two, 4 or more")
+    problems += size_problems(name, scale)
     if label_size:
         problems.append(f"label_size is {label_size}: labels are not supported, give 0")
     if problems:
         raise SpecError(problems)
-
-
-def level_of(curr_scale: int, full_scale: int) -> int:
-    """Turn a scale in pixels (-1 for the full one) into a level."""
-    scale = full_scale if curr_scale == -1 else curr_scale
-    if not 4 <= scale <= full_scale or scale & (scale - 1):
-        raise SpecError([f"curr_scale is {scale}: give -1 or a power of two, 4 to {full_scale}"])
-    return scale.bit_length() - 3
-
-
-def channel_widths(full_scale: int, base: int, decay: float, largest: int) -> list[int]:
-    """Channels of the features at each level (1710.10196, table 2)."""
-    levels = range(level_of(-1, full_scale) + 1)
-    widths = [min(int(base / 2 ** ((level + 1) * decay)), largest) for level in levels]
-    if min(widths) < 1:
-        raise SpecError([f"channels by level are {widths}: raise base_channels or max_channels"])
-    return widths
-
-
-def mbstd_group(mbstd_cfg: Config, default: int | None) -> int | None:
-    """Read the one entry that ``mbstd_cfg`` may have."""
-    given = {"group_size": default} if mbstd_cfg is None else mbstd_cfg
-    if set(given) != {"group_size"}:
-        raise SpecError([f'mbstd_cfg is {given}: give {{"group_size": images}} and nothing else'])
-    return given["group_size"]
 
 
 @MODELS.register_module()

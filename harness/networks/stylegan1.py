@@ -5,7 +5,7 @@ Images are NCHW float32, real ones in [-1, 1]. Level l stands for the scale 4 * 
 has two layers that take a style.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,102 +14,33 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.errors import DataError, SpecError
-from harness.networks.layers import SLOPE, ConvBlock, EqualizedConv2d, EqualizedLinear, PixelNorm
-from harness.networks.layers import MinibatchStddev
-from harness.networks.pggan import Config, channel_widths, level_of, mbstd_group
+from harness.networks.adain import StyleBlock, same_size_blur
+from harness.networks.layers import (
+    ConvBlock,
+    EqualizedConv2d,
+    MinibatchStddev,
+    PixelNorm,
+)
+from harness.networks.levels import Config, channel_widths, level_of, mbstd_group, size_problems
+from harness.networks.style_inputs import (
+    StyleMode,
+    Styles,
+    crossover,
+    latents_of,
+    mode_problems,
+    noise_of,
+)
 from harness.networks.style_layers import (
-    Blur,
-    NoiseInjection,
     StyleLinear,
     StyleMapping,
-    style_layers,
     register_noise,
+    style_layers,
     truncated,
 )
 from harness.registry import MODELS
 
-Styles = Tensor | Sequence[Tensor] | Callable[[tuple[int, int]], Tensor] | None
-
 MEAN_DECAY = 0.995
 """Share of the old mean style that a training step keeps (1812.04948, the authors' code)."""
-
-
-class ConstantInput(nn.Module):
-    """The learned start (1, C, 4, 4) of all images, in which the latent has no part."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.input = nn.Parameter(torch.ones(1, channels, 4, 4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Repeat the constant for each of N."""
-        return self.input.expand(len(x), -1, -1, -1)
-
-
-class AdaIN(nn.Module):
-    """Normalise each image's channels, then scale and shift them by its style (section 2, eq. 1).
-
-    Shape: (N, C, H, W) and (N, D) to (N, C, H, W).
-    """
-
-    def __init__(self, channels: int, style_channels: int, eps: float) -> None:
-        super().__init__()
-        self.affine = EqualizedLinear(style_channels, 2 * channels, gain=1)
-        with torch.no_grad():
-            self.affine.bias[:channels] = 1
-        self.eps = eps
-
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """Give (N, C, H, W) the style (N, D)."""
-        scale, shift = self.affine(style)[..., None, None].chunk(2, dim=1)
-        return scale * functional.instance_norm(x, eps=self.eps) + shift
-
-
-class StyleBlock(nn.Module):
-    """The two layers of a level: convolution, noise, LeakyReLU and AdaIN each (figure 1b).
-
-    MMagic has a LeakyReLU within its convolutions too, so that negative numbers meet two of them;
-    the paper's form has one, after the noise.
-
-    Args:
-        below: channels of the level below; None at 4x4, which begins with a constant.
-        channels: C.
-        blur_kernel: taps of the filter after upsampling.
-
-    Shape: (N, below, H, W) to (N, C, 2H, 2W); at 4x4 anything with N to (N, C, 4, 4).
-    """
-
-    def __init__(
-        self,
-        below: int | None,
-        channels: int,
-        style_channels: int,
-        blur_kernel: Sequence[float],
-        paper_form: bool,
-    ) -> None:
-        super().__init__()
-        eps = 1e-8 if paper_form else 1e-5
-        noise_channels = channels if paper_form else None
-        if below is None:
-            self.conv1: nn.Module = ConstantInput(channels)
-        else:
-            fan_in = None if paper_form else 9 * channels
-            up = EqualizedConv2d(below, channels, 3, resample="up", fan_in=fan_in)
-            rest = len(blur_kernel) - 1
-            blur = Blur(blur_kernel, pad=((rest + 1) // 2, rest // 2))
-            self.conv1 = nn.Sequential(ConvBlock(up, activate=not paper_form), blur)
-        self.noise_injector1 = NoiseInjection(noise_channels)
-        self.adain1 = AdaIN(channels, style_channels, eps)
-        self.conv2 = ConvBlock(EqualizedConv2d(channels, channels, 3), activate=not paper_form)
-        self.noise_injector2 = NoiseInjection(noise_channels)
-        self.adain2 = AdaIN(channels, style_channels, eps)
-
-    def forward(self, x: Tensor, styles: Tensor, noise: Sequence[Tensor]) -> Tensor:
-        """Apply both layers: styles (N, 2, D), noise two of (N or 1, 1, side, side)."""
-        x = self.noise_injector1(self.conv1(x), noise[0])
-        x = self.adain1(functional.leaky_relu(x, SLOPE), styles[:, 0])
-        x = self.noise_injector2(self.conv2(x), noise[1])
-        return self.adain2(functional.leaky_relu(x, SLOPE), styles[:, 1])
 
 
 @MODELS.register_module()
@@ -119,10 +50,9 @@ class StyleGAN1Generator(nn.Module):
     With default arguments it computes what MMagic 1.2.0 does and loads its checkpoints.
     ``paper_form=True`` follows the paper and its authors' code instead:
 
-    - One LeakyReLU in a layer, after the noise; MMagic has another in each convolution.
+    - One LeakyReLU in a layer, after the noise; MMagic has another in upsampling convolutions.
     - Noise has a weight for each channel (section 2); MMagic has one for each layer.
-    - He's fan-in of an upsampling convolution is in_channels * 9, not out_channels * 9; the gain of
-      the layers to RGB is 1, not sqrt(2).
+    - The gain of the layers to RGB, which no rectifier follows, is 1, not sqrt(2).
     - Pixel and instance norm have 1e-8 under the root.
     - The mean style is followed during training and kept, as the buffer ``mean_latent``; MMagic's
       is computed when asked for, a function of the weights alone, so it is never an old one.
@@ -137,13 +67,15 @@ class StyleGAN1Generator(nn.Module):
             training mode, are mixed.
         eval_style_mode: the same in evaluation mode.
         mix_prob: share of images that are mixed (section 3.1).
-        base_channels: the channels at r pixels are 2 * base_channels / r, ...
-        max_channels: ... but never more than this.
+        base_channels: 2 * base_channels / r channels at r pixels, ...
+        max_channels: ... but never more.
         paper_form: see above.
 
     Raises:
         SpecError: an argument is none of the above; all problems at once.
     """
+
+    mean_latent: Tensor | None
 
     def __init__(
         self,
@@ -152,8 +84,8 @@ class StyleGAN1Generator(nn.Module):
         num_mlps: int = 8,
         blur_kernel: Sequence[float] = (1, 2, 1),
         lr_mlp: float = 0.01,
-        default_style_mode: str = "mix",
-        eval_style_mode: str = "single",
+        default_style_mode: StyleMode = "mix",
+        eval_style_mode: StyleMode = "single",
         mix_prob: float = 0.9,
         *,
         base_channels: int = 8192,
@@ -161,9 +93,17 @@ class StyleGAN1Generator(nn.Module):
         paper_form: bool = False,
     ) -> None:
         super().__init__()
+        modes = {"default_style_mode": default_style_mode, "eval_style_mode": eval_style_mode}
+        if problems := [*size_problems("out_size", out_size), *mode_problems(**modes)]:
+            raise SpecError(problems)
         widths = channel_widths(out_size, base_channels, 1.0, max_channels)
         self.out_size = out_size
-        self.noise_size = self.style_channels = style_channels
+        self.noise_size = style_channels
+        self.default_style_mode = default_style_mode
+        self.eval_style_mode = eval_style_mode
+        self.mix_prob = mix_prob
+        self.noise_sides = tuple(4 * 2**level for level in range(len(widths)) for _ in range(2))
+        register_noise(self, self.noise_sides)
         norm = PixelNorm() if paper_form else None
         self.style_mapping = StyleMapping(style_channels, num_mlps, lr_mlp, norm)
         self.convs = nn.ModuleList(
@@ -174,26 +114,109 @@ class StyleGAN1Generator(nn.Module):
         self.to_rgbs = nn.ModuleList(
             ConvBlock(EqualizedConv2d(width, 3, 1, gain=gain), activate=False) for width in widths
         )
-        register_noise(self, self.noise_sides(out_size))
+        self.register_buffer("mean_latent", torch.zeros(1, style_channels) if paper_form else None)
 
-    def noise_sides(self, scale):
-        return [2**k for k in range(2, scale.bit_length()) for _ in (0, 1)]
+    def forward(
+        self,
+        styles: Styles,
+        num_batches: int = -1,
+        return_noise: bool = False,
+        return_latents: bool = False,
+        inject_index: int | Tensor | None = None,
+        truncation: float = 1,
+        truncation_latent: Tensor | None = None,
+        input_is_latent: bool = False,
+        injected_noise: Sequence[Tensor] | None = None,
+        randomize_noise: bool = True,
+        transition_weight: float = 1.0,
+        curr_scale: int = -1,
+    ) -> Tensor | dict[str, Any]:
+        """Make images.
 
-    def forward(self, styles, num_batches=-1, return_noise=False, return_latents=False, inject_index=None, truncation=1, truncation_latent=None, input_is_latent=False, injected_noise=None, randomize_noise=True, transition_weight=1.0, curr_scale=-1):
-        level = level_of(curr_scale, self.out_size)
-        ss=[styles] if isinstance(styles,Tensor) else styles
-        ws=[self.style_mapping(s) for s in ss]
-        w=style_layers(ws, inject_index, 2*level+2)
-        noise=[getattr(self,f"injected_noise_{i}") for i in range(2*level+2)]
-        x=w
-        for i in range(level+1):
-            below=x
-            x=self.convs[i](x,w[:,2*i:2*i+2],noise[2*i:2*i+2])
-        image=self.to_rgbs[level](x)
-        if level and transition_weight<1:
-            old=functional.interpolate(self.to_rgbs[level-1](below),scale_factor=2)
-            image=torch.lerp(old,image,transition_weight)
+        Args:
+            styles: latents (N, Z), or a list of one or of two to be mixed; or a function that
+                draws them, given the shape; or None, for draws from torch's global generator.
+            num_batches: N; needed where styles are no tensors.
+            return_noise: return a dict; see below.
+            return_latents: return a dict; see below.
+            inject_index: first layer of the second of two styles; or one for each image, (N,).
+                Drawn from torch's global generator where None.
+            truncation: psi; styles are lerped from ``truncation_latent`` by it; 1 leaves them.
+            truncation_latent: (1, D); ``mean_style()`` where None.
+            input_is_latent: styles are outputs of the mapping network, (N, D) or (N, L, D).
+            injected_noise: noise of each layer, (N or 1, 1, H, H), H as in ``noise_sides``.
+            randomize_noise: draw the noise from torch's global generator where none is given;
+                else take the registered one.
+            transition_weight: share in [0, 1] of the newest level while it fades in; without
+                effect at 4x4.
+            curr_scale: pixels of a side, -1 for out_size.
+
+        Returns:
+            (N, 3, curr_scale, curr_scale), unbounded; with return_noise or return_latents a dict
+            of ``fake_img``, ``latent`` (N, L, D), ``inject_index`` and ``noise_batch``.
+
+        Raises:
+            SpecError: curr_scale is not possible, or num_batches is needed and not given.
+            DataError: styles or noise are not of the shapes above.
+        """
+        layers = self.layers(curr_scale)
+        mode = self.default_style_mode if self.training else self.eval_style_mode
+        device = self.get_buffer("injected_noise_0").device
+        batch = latents_of(styles, num_batches, self.noise_size, mode, device)
+        if inject_index is None:
+            inject_index = crossover(styles, batch, layers, self.mix_prob)
+        latent = self.latents(batch, inject_index, layers, mapped=input_is_latent)
+        if truncation != 1:
+            mean = self.mean_style() if truncation_latent is None else truncation_latent
+            latent = truncated(latent, mean, truncation)
+        registered = [self.get_buffer(f"injected_noise_{index}") for index in range(layers)]
+        noise = noise_of(injected_noise, randomize_noise, registered, len(latent))
+        image = self.synthesize(latent, noise, transition_weight)
+        if not (return_noise or return_latents):
+            return image
+        made = {"fake_img": image, "latent": latent}
+        return {**made, "inject_index": inject_index, "noise_batch": batch}
+
+    def layers(self, curr_scale: int = -1) -> int:
+        """Return L, the layers that take a style, at a scale in pixels."""
+        return 2 * level_of(curr_scale, self.out_size) + 2
+
+    def latents(
+        self,
+        styles: Sequence[Tensor],
+        inject_index: int | Tensor,
+        layers: int,
+        *,
+        mapped: bool = False,
+    ) -> Tensor:
+        """Map one or two latents (N, Z), unless they are, and lay them out, (N, L, D)."""
+        codes = styles if mapped else [self.style_mapping(style) for style in styles]
+        return style_layers(codes, inject_index, layers)[:, :layers]
+
+    def synthesize(
+        self, latent: Tensor, noise: Sequence[Tensor], transition_weight: float = 1.0
+    ) -> Tensor:
+        """Make images of laid-out styles (N, L, D), which decide the scale, and layers' noise."""
+        level = latent.shape[1] // 2 - 1
+        x = below = latent
+        for step in range(level + 1):
+            of_step = slice(2 * step, 2 * step + 2)
+            below, x = x, self.convs[step](x, latent[:, of_step], noise[of_step])
+        image: Tensor = self.to_rgbs[level](x)
+        if level and transition_weight < 1:
+            old = functional.interpolate(self.to_rgbs[level - 1](below), scale_factor=2)
+            image = torch.lerp(old, image, transition_weight)
         return image
+
+    @torch.no_grad()
+    def follow_mean(self, styles: Tensor) -> None:
+        """Move the kept mean style towards that of a training batch (N, D), if one is kept."""
+        if self.mean_latent is not None:
+            self.mean_latent.lerp_(styles.mean(dim=0, keepdim=True), 1 - MEAN_DECAY)
+
+    def mean_style(self) -> Tensor:
+        """Return the mean style (1, D): the kept one, or one of the weights as they are now."""
+        return self.style_mapping.mean_style() if self.mean_latent is None else self.mean_latent
 
 
 @MODELS.register_module()
@@ -208,8 +231,8 @@ class StyleGAN1Discriminator(nn.Module):
         in_size: pixels of a side at full size, a power of two from 4.
         blur_kernel: taps of the filter before downsampling.
         mbstd_cfg: ``{"group_size": G}``, images in a group of the minibatch stddev.
-        base_channels: the channels at r pixels are 2 * base_channels / r, ...
-        max_channels: ... but never more than this.
+        base_channels: 2 * base_channels / r channels at r pixels, ...
+        max_channels: ... but never more.
         paper_form: see above.
 
     Raises:
@@ -227,17 +250,17 @@ class StyleGAN1Discriminator(nn.Module):
         paper_form: bool = False,
     ) -> None:
         super().__init__()
+        if problems := size_problems("in_size", in_size):
+            raise SpecError(problems)
         widths = channel_widths(in_size, base_channels, 1.0, max_channels)[::-1]
         self.in_size = in_size
         self.from_rgb = nn.ModuleList(
             ConvBlock(EqualizedConv2d(3, width, 1 if paper_form else 3)) for width in widths
         )
-        rest = len(blur_kernel) - 1
-        pad = ((rest + 1) // 2, rest // 2)
         self.convs = nn.ModuleList(
             nn.Sequential(
                 ConvBlock(EqualizedConv2d(width, width, 3)),
-                Blur(blur_kernel, pad),
+                same_size_blur(blur_kernel),
                 ConvBlock(EqualizedConv2d(width, below, 3, resample="down")),
             )
             for width, below in pairwise(widths)
@@ -252,7 +275,9 @@ class StyleGAN1Discriminator(nn.Module):
         self.mbstd = MinibatchStddev(mbstd_group(mbstd_cfg, 4))
         self.final_linear = nn.Sequential(StyleLinear(first, 1))
 
-    def forward(self, input: Tensor, transition_weight: float = 1.0, curr_scale: int = -1) -> Tensor:
+    def forward(
+        self, input: Tensor, transition_weight: float = 1.0, curr_scale: int = -1
+    ) -> Tensor:
         """Score images.
 
         Args:
@@ -269,8 +294,7 @@ class StyleGAN1Discriminator(nn.Module):
             DataError: the images are not of the shape above.
         """
         level = level_of(curr_scale, self.in_size)
-        side = 4 * 2**level
-        if tuple(input.shape[1:]) != (3, side, side):
+        if tuple(input.shape[1:]) != (3, side := 4 * 2**level, side):
             raise DataError(f"images are {tuple(input.shape)}: give (N, 3, {side}, {side})")
         newest = len(self.from_rgb) - 1 - level
         x = self.from_rgb[newest](input)
