@@ -21,6 +21,14 @@ NETWORKS: dict[str, dict[str, Any]] = {
         "base_channels": 32,
         "max_channels": 8,
     },
+    "stylegan1": {
+        "type": "StyleGAN1Generator",
+        "out_size": 16,
+        "style_channels": 8,
+        "num_mlps": 2,
+        "base_channels": 32,
+        "max_channels": 8,
+    },
     "stylegan2": {
         "type": "StyleGAN2Generator",
         "out_size": 16,

@@ -6,7 +6,7 @@ from published import NETWORKS, network
 
 from harness.checkpoints.kept import Generator
 from harness.drawing.drawers import drawer, great_circle
-from harness.errors import DataError
+from harness.errors import DataError, SpecError
 
 
 def of(family, **more):
@@ -39,6 +39,25 @@ def test_the_middle_in_w_is_the_mean_of_both_styles():
     torch.testing.assert_close(draw.between(0, 1, 0.5, "w"), mean)
 
 
+def test_styles_are_as_many_as_the_scale_takes_that_growth_stood_at():
+    stage = {"curr_scale": 8, "transition_weight": 0.5}
+    draw = drawer(of("stylegan1", stage=stage))
+    assert draw.code(0).shape == (1, 4, 8)
+    assert draw.image(draw.code(0)).shape == (3, 8, 8)
+    assert draw.image(draw.mixed(0, 1, range(3, 4))).shape == (3, 8, 8)
+    with pytest.raises(SpecError, match="--layers: 4 is not in 0 to 3"):
+        draw.mixed(0, 1, range(3, 5))
+
+
+def test_a_mean_style_that_training_kept_goes_before_one_of_the_weights():
+    arguments = NETWORKS["stylegan1"] | {"paper_form": True}
+    built = network("stylegan1", paper_form=True)
+    draw = drawer(Generator("stylegan1", arguments, built), 0.0)
+    kept = built.get_buffer("mean_latent").reshape(1, 1, -1)
+    assert not torch.allclose(kept[0], built.style_mapping.mean_style())
+    torch.testing.assert_close(draw.code(0), kept.expand(1, 6, 8))
+
+
 def test_the_mean_style_is_where_truncation_leads():
     draw = drawer(of("stylegan2"), 0.0)
     mean = draw.network.style_mapping.mean_style()
@@ -67,12 +86,12 @@ def test_a_generator_that_was_kept_while_it_grew_draws_at_its_scale():
 
 def test_drawing_leaves_the_global_stream_and_the_gradients_alone():
     torch.manual_seed(1)
-    for family in ("pggan", "stylegan2"):
+    for family in ("pggan", "stylegan1", "stylegan2"):
         draw = drawer(of(family))
         draw.image(draw.code(0))
     drawn = torch.rand(2)
     torch.manual_seed(1)
-    for family in ("pggan", "stylegan2"):
+    for family in ("pggan", "stylegan1", "stylegan2"):
         of(family)
     assert torch.equal(drawn, torch.rand(2))
 

@@ -203,6 +203,7 @@ def test_other_files_are_refused(place, capsys):
     assert "`harness import` it first" in refused(capsys, "a.safetensors")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # ffmpeg's pipes
 def test_mp4_is_written_where_ffmpeg_is_there_and_else_refused(place, capsys):
     command = ["pggan", "--interpolate", "0,1", "--frames", "4", "--video", "mp4"]
     try:
@@ -274,6 +275,22 @@ def test_each_arm_of_a_run_is_drawn_as_the_run_draws_it(place):
         assert torch.equal(ours, model.draw(model.networks()[name], latent))
     raw, shadow = drawn("run", "--seeds", "1"), drawn("run", "--arm", "m0.1", "--seeds", "1")
     assert not np.array_equal(raw["seed-0001.png"], shadow["seed-0001.png"])
+
+
+def test_a_run_of_styles_is_truncated_to_the_mean_that_its_training_kept(place):
+    model = a_run(
+        place / "run",
+        model={"type": "StyleGAN1", "noise_size": 8, "out_scale": 8, "num_mlps": 2}
+        | {"base_channels": 32, "max_channels": 8, "transition_kimgs": 0.1}
+        | {"nkimgs_per_scale": {4: 0.2, 8: 0.4}},
+        train__loss={"type": "logistic"},
+    )
+    model.generator.mean_latent.fill_(0.5)
+    (place / "run/weights.safetensors").write_bytes(to_safetensors(model.state_dict()))
+    generator, _ = open_subject(place / "run", "raw")
+    assert (drawer(generator, 0.0).code(1) == 0.5).all()
+    files = drawn("run", "--seeds", "1,2", "--truncation", "0.5")
+    assert not np.array_equal(*(files[f"seed-000{n}-truncation-0.5.png"] for n in (1, 2)))
 
 
 def test_a_run_that_ended_while_a_scale_faded_in_is_drawn_as_it_ended(place):
