@@ -82,7 +82,7 @@ MESSAGES = [
         "seeds: [0, 1]",
         "seeds: [0, 1]\nhooks: [{type: VisualisationHook}]",
         "FILE:21: hooks.0.type: 'VisualisationHook' is not a hook; did you mean "
-        "'VisualizationHook'?; known: VisualizationHook",
+        "'VisualizationHook'?; known: VisualizationHook, PickleDataHook",
     ),
     ("seeds: [0, 1]", "seeds: [0, 1]\nseeds: [2]", "FILE:21: seeds: stands twice"),
     ("size: 20", "size: *b", "FILE:13: *b is an alias: write out what it stands for"),
