@@ -133,7 +133,7 @@ class SinGAN(GAN):
         self.renewed = {}
         if scale != self.curr_stage:
             self._begin(scale, real)
-        self._set_modes(scale)
+        self.train()
         self._set_rates(len(inputs), optim_wrapper)
         drawn = self._drawn_below(scale, len(inputs))
         losses = self._train_critic(scale, real, *drawn, _of(optim_wrapper, "discriminator", scale))
@@ -226,11 +226,6 @@ class SinGAN(GAN):
             optimizer.update_params(loss)
         self.discriminator.requires_grad_(True)
         return {"loss_g": loss.detach(), "loss_recon": error.detach()}
-
-    def _set_modes(self, scale: int) -> None:
-        for network in (self.generator, self.discriminator):
-            network.eval()
-            network.blocks[scale].train()
 
     def _set_rates(self, batch: int, optim_wrapper: OptimWrapperDict) -> None:
         # Rates change by their ratio, so that what a scheduler took off stays off.
