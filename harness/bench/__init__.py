@@ -1,19 +1,31 @@
 """The harness's own speed, as ratios measured in turns in one process.
 
 A file a question; each gives a `measure(device)` that checks both sides' results first and then
-returns the pairs of times. `run` writes them under results/benchmarks/<machine>/.
+returns the pairs of times, or, where the question is how long something takes, a prediction from
+measured steps. `run` writes them under results/benchmarks/<machine>/.
 """
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
-from harness.bench.timing import Comparison
 from harness.errors import SpecError
 from harness.records.machine import describe, slug
 from harness.records.store import write_atomically, write_json
 
-BENCHMARKS = ("ema_overhead", "certificate", "threads")
+BENCHMARKS = ("ema_overhead", "certificate", "threads", "singan_schedule")
+
+
+class Finding(Protocol):
+    """What a benchmark answers."""
+
+    @property
+    def sentence(self) -> str:
+        """The finding, in one sentence."""
+
+    def csv(self) -> str:
+        """Every measured number."""
 
 
 def run(names: Sequence[str], results: Path, device: str) -> int:
@@ -28,9 +40,9 @@ def run(names: Sequence[str], results: Path, device: str) -> int:
     folder = results / "benchmarks" / slug(machine)
     write_json(folder / "machine.json", machine)
     for name in names or BENCHMARKS:
-        measure: Callable[[str], Comparison] = import_module(f"harness.bench.{name}").measure
-        comparison = measure(device)
-        print(f"{name}: {comparison.sentence}", flush=True)
-        write_atomically(folder / f"{name}.csv", comparison.csv())
-        write_atomically(folder / f"{name}.md", f"# {name}\n\n{comparison.sentence}\n")
+        measure: Callable[[str], Finding] = import_module(f"harness.bench.{name}").measure
+        finding = measure(device)
+        print(f"{name}: {finding.sentence}", flush=True)
+        write_atomically(folder / f"{name}.csv", finding.csv())
+        write_atomically(folder / f"{name}.md", f"# {name}\n\n{finding.sentence}\n")
     return 0

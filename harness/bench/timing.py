@@ -73,14 +73,15 @@ def in_turns(
 
 
 def _seconds(action: Callable[[], None], calls: int) -> float:
-    _wait()
+    wait()
     begin = time.perf_counter()
     for _ in range(calls):
         action()
-    _wait()
+    wait()
     return (time.perf_counter() - begin) / calls
 
 
-def _wait() -> None:
+def wait() -> None:
+    """Let a GPU finish what it was given."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()
