@@ -67,9 +67,11 @@ def crossover(styles: Styles, batch: Sequence[Tensor], layers: int, mix_prob: fl
 
     Two styles that were given are always mixed; those drawn here with ``mix_prob``; one is not.
     """
+    count = len(batch[0])
+    if len(batch) == 1:
+        return torch.full((count,), layers)
     share = 1.0 if isinstance(styles, Sequence) else mix_prob
-    share = share if len(batch) > 1 else 0.0
-    return mixing_layers(len(batch[0]), layers, share, torch.default_generator)
+    return mixing_layers(count, layers, share, torch.default_generator)
 
 
 def noise_of(

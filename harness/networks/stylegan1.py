@@ -108,7 +108,7 @@ class StyleGAN1Generator(nn.Module):
         self.style_mapping = StyleMapping(style_channels, num_mlps, lr_mlp, norm)
         self.convs = nn.ModuleList(
             StyleBlock(below, width, style_channels, blur_kernel, paper_form)
-            for below, width in pairwise([None, *widths])
+            for below, width in zip([None, *widths], widths, strict=False)
         )
         gain = 1 if paper_form else 2**0.5
         self.to_rgbs = nn.ModuleList(
