@@ -9,10 +9,13 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "contracts", "tests"]
 
 PINNED = ("-c", "constraints.txt")
-RESULTS = (
-    "results/pggan-ema/quick",
-    "results/pggan-posthoc/quick",
-    "results/pggan-reduce-lr/quick",
+EXPERIMENTS = (
+    "pggan-ema",
+    "pggan-posthoc",
+    "pggan-reduce-lr",
+    "singan-ema",
+    "stylegan1-ema",
+    "stylegan2-ema",
 )
 
 
@@ -58,32 +61,61 @@ def contracts(session: nox.Session) -> None:
     session.run("lint-imports")
 
 
+def _answer(session: nox.Session, *experiments: str) -> None:
+    """Train, measure and report what specs ask; compare with the committed results."""
+    _install(session)
+    for name in experiments:
+        session.run("harness", "run", f"experiments/{name}.yaml", *session.posargs)
+
+
+@nox.session
+def reproduce(session: nox.Session) -> None:
+    """Answer every experiment, one after another (-- --tier gpu --device cuda)."""
+    _answer(session, *EXPERIMENTS)
+
+
 @nox.session(name="reproduce-pggan")
 def reproduce_pggan(session: nox.Session) -> None:
     """Answer experiments/pggan-ema.yaml: train, measure, report (-- --tier gpu --device cuda)."""
-    _install(session)
-    session.run("harness", "run", "experiments/pggan-ema.yaml", *session.posargs)
+    _answer(session, "pggan-ema")
+
+
+@nox.session(name="reproduce-singan")
+def reproduce_singan(session: nox.Session) -> None:
+    """Answer experiments/singan-ema.yaml; your own image: -- data.root=my.jpg."""
+    _answer(session, "singan-ema")
+
+
+@nox.session(name="reproduce-stylegan1")
+def reproduce_stylegan1(session: nox.Session) -> None:
+    """Answer experiments/stylegan1-ema.yaml: train, measure, report."""
+    _answer(session, "stylegan1-ema")
+
+
+@nox.session(name="reproduce-stylegan2")
+def reproduce_stylegan2(session: nox.Session) -> None:
+    """Answer experiments/stylegan2-ema.yaml: train, measure, report."""
+    _answer(session, "stylegan2-ema")
 
 
 @nox.session(name="reproduce-reduce-lr")
 def reproduce_reduce_lr(session: nox.Session) -> None:
     """Answer experiments/pggan-reduce-lr.yaml: train, measure, report."""
-    _install(session)
-    session.run("harness", "run", "experiments/pggan-reduce-lr.yaml", *session.posargs)
+    _answer(session, "pggan-reduce-lr")
 
 
 @nox.session(name="reproduce-posthoc")
 def reproduce_posthoc(session: nox.Session) -> None:
     """Answer experiments/pggan-posthoc.yaml: one run a seed, FID over the EMA's length."""
-    _install(session)
-    session.run("harness", "run", "experiments/pggan-posthoc.yaml", *session.posargs)
+    _answer(session, "pggan-posthoc")
 
 
 @nox.session(name="check-results")
 def check_results(session: nox.Session) -> None:
     """Rebuild every committed table from its rows; fail on any difference."""
     _install(session)
-    committed = [folder for folder in RESULTS if Path(folder).exists()]
+    folders = [Path("results") / name / "quick" for name in EXPERIMENTS]
+    committed = [str(folder) for folder in folders if folder.exists()]
     session.run("harness", "verify", "--readme", "README.md", *committed)
 
 

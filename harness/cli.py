@@ -94,6 +94,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--no-speed", action="store_true", help="leave the speed tables as they are")
     one.set_defaults(run=_check_ema)
 
+    one = commands.add_parser("singan", help="pictures from a run that was trained on one image")
+    _add_singan(one)
+    one.set_defaults(run=_singan)
+
     one = commands.add_parser("schema", help="print the JSON schema of a spec")
     one.set_defaults(run=_schema)
     return parser
@@ -107,6 +111,44 @@ def _add_spec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=_count, help="runs side by side (default: one a core)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--results", type=Path, default=Path("results"), help="of the reports")
+
+
+_SINGAN_TASKS = (
+    *("sample", "super-resolution", "paint-to-image"),
+    *("harmonization", "editing", "animation"),
+)
+
+
+def _add_singan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", type=Path, metavar="RUN_FOLDER", help="as runs/NAME/TIER/seed0-ID"
+    )
+    parser.add_argument(
+        "task", choices=_SINGAN_TASKS, metavar="TASK", help=", ".join(_SINGAN_TASKS)
+    )
+    parser.add_argument("--image", help="the image to begin with, or shipped:NAME")
+    parser.add_argument("--mask", help="white where the image may change")
+    parser.add_argument("--scale", type=_natural, help="the first scale that is not given, 0: all")
+    parser.add_argument("--size", type=_size, metavar="HxW", help="of samples, in px, as 200x600")
+    parser.add_argument("--factor", type=float, help="of super-resolution (default 4)")
+    parser.add_argument("--count", type=_count, help="images (default 1), or frames (default 40)")
+    parser.add_argument("--seed", type=_natural, default=0)
+    parser.add_argument("--arm", default="raw", help="raw, or an EMA shadow's name (default raw)")
+    parser.add_argument("--out", type=Path, help="folder of the pictures (default RUN_FOLDER/TASK)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = text.split("x")
+    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HxW in px, as 200x600")
+    return int(sides[0]), int(sides[1])
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
 
 
 def _count(text: str) -> int:
@@ -159,6 +201,12 @@ def _check_ema(options: argparse.Namespace) -> int:
     from harness.conformance import run
 
     return run(options.target, options.out, not options.no_speed)
+
+
+def _singan(options: argparse.Namespace) -> int:
+    from harness.engine.singan_command import run
+
+    return run(options)
 
 
 def _schema(options: argparse.Namespace) -> int:

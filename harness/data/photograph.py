@@ -25,7 +25,6 @@ def read(root: str) -> Pixels:
         root: its path, or ``shipped:NAME``.
 
     Raises:
-        SpecError: no image of that name ships.
         DataError: it is missing, a folder, or no sound image.
     """
     path = located(root)
@@ -46,7 +45,6 @@ def prepare(root: str, pyramid: Pyramid) -> Prepared:
         ``Prepared`` with scales by their longer side in px, uint8 (1, 3, H, W).
 
     Raises:
-        SpecError: no image of that name ships.
         DataError: there is no sound image.
     """
     image = read(root)

@@ -65,7 +65,7 @@ def trained(folder: Path, device: torch.device) -> tuple[Spec, GAN]:
     spec, seed = _spec(folder / "spec.yaml")
     state = _state(folder / FILE)
     _without_image(spec, state)
-    model = gan(spec, seed)
+    model = gan(spec, seed).to(device)
     for name in dict.fromkeys(key.partition(".")[0] for key in state):
         if name.endswith("_ema"):
             setattr(model, name, copy.deepcopy(model.generator))
@@ -74,7 +74,7 @@ def trained(folder: Path, device: torch.device) -> tuple[Spec, GAN]:
     except (RuntimeError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise RecordsError(f"{folder}: weights and spec.yaml do not fit: {reason}") from None
-    return spec, model.to(device)
+    return spec, model
 
 
 def _plain(value: Any, at: str, tensors: dict[str, torch.Tensor]) -> Any:

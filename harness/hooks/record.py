@@ -19,7 +19,12 @@ from harness.records.store import RunFolder
 from harness.records.types import Row
 from harness.registry import HOOKS
 
-_LOSSES = {"loss_d": "loss/d", "loss_g": "loss/g", "loss_penalty": "loss/penalty"}
+_LOSSES = {
+    "loss_d": "loss/d",
+    "loss_g": "loss/g",
+    "loss_penalty": "loss/penalty",
+    "loss_recon": "loss/recon",
+}
 
 
 @HOOKS.register_module()

@@ -1,4 +1,4 @@
-"""What a waiting user sees: each run's progress, its latest FID or SIFID, and the time left."""
+"""What a waiting user sees: each run's progress, its latest main metric, and the time left."""
 
 import json
 import os
@@ -14,7 +14,9 @@ from rich.table import Table
 
 from harness.launch.local import Running
 from harness.plan.price import training_cost
+from harness.records.quantities import lookup
 from harness.records.types import Row
+from harness.spec.schema import Spec
 from harness.spec.vocabulary import RAW
 
 _PLAIN_EVERY_SEC = 20.0
@@ -29,7 +31,7 @@ class Latest:
     file: int = 0
     kimg: float = 0.0
     sec: float = 0.0
-    fid: float | None = None
+    raw: float | None = None
     best: tuple[str, float] | None = None
 
     def read(self, one: Running) -> None:
@@ -39,7 +41,7 @@ class Latest:
                 number = os.fstat(file.fileno()).st_ino
                 if number != self.file:  # the rows of an earlier attempt were put aside
                     self.file, self.offset, self.kimg, self.sec = number, 0, 0.0, 0.0
-                    self.fid, self.best = None, None
+                    self.raw, self.best = None, None
                 file.seek(self.offset)
                 for line in iter(file.readline, ""):
                     if not line.endswith("\n"):
@@ -47,20 +49,28 @@ class Latest:
                     self.offset += len(line)
                     value = json.loads(line)
                     if "quantity" in value:
-                        self._take(Row(**value))
+                        self._take(Row(**value), leading(one.run.spec))
         except FileNotFoundError:
             return
 
-    def _take(self, row: Row) -> None:
+    def _take(self, row: Row, metric: str) -> None:
         if row.arm == "real":
             return
         if row.kimg > self.kimg:
             self.kimg, self.sec = row.kimg, row.sec
-        if row.quantity.startswith(("fid[", "sifid[")):
+        if row.quantity.partition("[")[0] == metric:
+            sign = -1 if lookup(metric).better == "higher" else 1
             if row.arm == RAW:  # the first arm of an evaluation
-                self.fid, self.best = row.value, None
-            elif self.best is None or row.value < self.best[1]:
+                self.raw, self.best = row.value, None
+            elif self.best is None or sign * row.value < sign * self.best[1]:
                 self.best = (row.arm, row.value)
+
+
+def leading(spec: Spec) -> str:
+    """Return the first metric of a spec that has a better direction, else the first."""
+    metrics = spec.evaluate.metrics
+    directed = (name for name in metrics if lookup(name).better != "neither")
+    return next(directed, metrics[0])
 
 
 class Display:
@@ -108,25 +118,24 @@ class Display:
 
     def _table(self, active: Sequence[Running]) -> Table:
         table = Table(box=None, caption=self._left(active), caption_justify="left")
-        metric = _metric(active[0]) if active else "FID"
-        for name in ("run", "kimg", "img/s", f"{metric} raw", "best shadow"):
+        titles = {lookup(leading(one.run.spec)).title for one in active}
+        for name in ("run", "kimg", "img/s", f"{'/'.join(sorted(titles))} raw", "best shadow"):
             table.add_column(name, justify="left" if name == "run" else "right")
         for one in active:
             table.add_row(one.run.name, *self._cells(one))
         return table
 
     def _line(self, one: Running) -> str:
-        kimg, speed, fid, best = self._cells(one)
-        scores = f"{_metric(one)} raw {fid}, best shadow {best}"
-        return f"  {one.run.name}: {kimg} kimg, {speed} img/s, {scores}"
+        kimg, speed, raw, best = self._cells(one)
+        metric = lookup(leading(one.run.spec)).title
+        return f"  {one.run.name}: {kimg} kimg, {speed} img/s, {metric} raw {raw}, best {best}"
 
     def _cells(self, one: Running) -> tuple[str, str, str, str]:
         latest = self._latest.get(one.run.name, Latest())
         speed = f"{1000 * latest.kimg / latest.sec:.0f}" if latest.sec else "-"
-        digits = ".1f" if _metric(one) == "FID" else ".3g"
-        fid = "-" if latest.fid is None else f"{latest.fid:{digits}}"
-        best = "-" if latest.best is None else f"{latest.best[1]:{digits}} ({latest.best[0]})"
-        return f"{latest.kimg:.0f}/{one.run.spec.kimg:g}", speed, fid, best
+        raw = "-" if latest.raw is None else _short(latest.raw)
+        best = "-" if latest.best is None else f"{_short(latest.best[1])} ({latest.best[0]})"
+        return f"{latest.kimg:.0f}/{one.run.spec.kimg:g}", speed, raw, best
 
     def _left(self, active: Sequence[Running]) -> str:
         """Return elapsed time and an estimate of what is left, from the work done so far."""
@@ -156,8 +165,8 @@ class Display:
         return f"{_minutes(time.monotonic() - self._begin)} gone, about {_minutes(total)} left"
 
 
-def _metric(one: Running) -> str:
-    return "FID" if one.run.spec.data.type != "image" else "SIFID"
+def _short(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1 else f"{value:.1f}"
 
 
 def _minutes(sec: float) -> str:

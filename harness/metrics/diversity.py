@@ -1,4 +1,4 @@
-"""Diversity of one generator's samples (arXiv 1905.01164, section 3, table 1's second column).
+"""Diversity of one generator's samples (arXiv 1905.01164, section 3).
 
 The standard deviation of each pixel's intensity over samples, averaged over pixels, as a share of
 the standard deviation of the real image's intensities. 0: every sample is the same; about 1: a

@@ -25,9 +25,11 @@ def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 2020) -> fl
         seed: of the shuffle, numpy's RandomState.
 
     Raises:
-        SpecError: fewer images than splits.
+        SpecError: fewer images than splits, or no classes.
     """
-    n = len(logits)
+    n, classes = logits.shape
+    if not classes:
+        raise SpecError(["is: this extractor has no classes; use another one, or leave is out"])
     if not 1 <= splits <= n:
         raise SpecError([f"is: splits is {splits}, with {n} images it must be in 1..{n}"])
     order = torch.from_numpy(np.random.RandomState(seed).permutation(n))

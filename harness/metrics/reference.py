@@ -6,6 +6,7 @@ them to compute; a lock ends with its process, so a killed one blocks nobody.
 """
 
 import hashlib
+import math
 import os
 import tempfile
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class Reference:
         features: NF float32, on the extractor's device like all tensors here.
         statistics: of the features.
         root: FF float64, symmetric root of the covariance.
-        inception_score: of the real images, 10 splits; what a perfect generator would reach.
+        inception_score: of the real images, 10 splits; what a perfect generator would reach. NaN
+            for an extractor without classes.
         fid_floor: FID between random halves of the real images, mean of 5 halvings; differences
             below it say little.
         patches: one tensor a pyramid level, of ``swd_images`` images; empty without swd.
@@ -130,7 +132,7 @@ def _compute(images: Tensor, extractor: Extractor, swd_images: int) -> dict[str,
         "mean": statistics.mean,
         "cov": statistics.cov,
         "root": covariance_root(statistics.cov),
-        "inception_score": torch.tensor(inception_score(logits), dtype=torch.float64),
+        "inception_score": torch.tensor(_score(logits), dtype=torch.float64),
         "fid_floor": torch.tensor(fid_floor(features), dtype=torch.float64),
     }
     if swd_images > 0:
@@ -139,6 +141,10 @@ def _compute(images: Tensor, extractor: Extractor, swd_images: int) -> dict[str,
         for level, descriptors in enumerate(patches(chosen, draws)):
             tensors[f"patches.{level}"] = descriptors
     return tensors
+
+
+def _score(logits: Tensor) -> float:
+    return inception_score(logits) if logits.shape[1] else math.nan
 
 
 def fid_floor(features: Tensor) -> float:

@@ -44,6 +44,7 @@ QUANTITIES = {
     "posthoc_misfit": Quantity("", 0.0, _INF, "lower", "relative misfit of the rebuilt profile"),
     "loss/d": Quantity("", -_INF, _INF, "neither", "critic loss"),
     "loss/g": Quantity("", -_INF, _INF, "neither", "generator loss"),
+    "loss/recon": Quantity("", 0.0, _INF, "lower", "mean squared error of the reconstruction"),
     "loss/penalty": Quantity("", 0.0, _INF, "neither", "gradient penalty"),
     "train/lr": Quantity("", 0.0, _INF, "neither", "learning rate"),
     "train/scale_px": Quantity("px", 1, _INF, "neither", "resolution"),

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from harness.errors import SpecError
 from harness.spec import wording
-from harness.spec.image_checks import metric_problems, pyramid_problems
+from harness.spec.image_checks import image_problems, metric_problems
 from harness.spec.schema import (
     LOSSES,
     Ema,
@@ -106,8 +106,8 @@ def _data(spec: Spec) -> Iterator[Problem]:
         yield ("data", "root"), f"is missing: data.type {data.type} needs the images' path"
     if data.type == "digits" and data.root is not None:
         yield ("data", "root"), "is not used by data.type digits, which ships with scikit-learn"
-    if isinstance(spec.model, SinGAN) and data.root is not None:
-        yield from pyramid_problems(spec)
+    if isinstance(spec.model, SinGAN):
+        yield from image_problems(spec)
 
 
 def _train(spec: Spec) -> Iterator[Problem]:

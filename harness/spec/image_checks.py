@@ -3,21 +3,29 @@
 from collections.abc import Iterator
 
 from harness.errors import DataError, SpecError
-from harness.spec.schema import SinGAN, Spec
+from harness.spec.photographs import SHIPPED
+from harness.spec.schema import Data, SinGAN, Spec
 from harness.spec.vocabulary import ONE_IMAGE_METRICS
 from harness.spec.wording import Problem
 
 
-def pyramid_problems(spec: Spec) -> Iterator[Problem]:
-    """Say why an image leaves no pyramid, where the image can be read."""
+def image_problems(spec: Spec) -> Iterator[Problem]:
+    """Say what one image has no use for and, where it can be read, why it leaves no pyramid."""
+    for name in ("crop", "broken", "max_images"):
+        if getattr(spec.data, name) != Data.model_fields[name].default:
+            yield ("data", name), "is for sets of images, not for data.type image: leave it out"
+    if spec.data.root is None:
+        return
     try:
         _ = spec.pyramid
     except SpecError as error:
         for problem in error.problems:
             name, _, text = problem.partition(": ")
-            yield (("data", "root") if name == "data.root" else ("model", name)), text
-    except DataError:
-        return  # a spec can be read where its image is not; planning and running say so
+            yield ("model", name), text
+    except DataError as error:
+        # A spec can be read where its image is not; planning and running say that it is missing.
+        if (spec.data.root or "").startswith(SHIPPED):
+            yield ("data", "root"), str(error)
 
 
 def metric_problems(spec: Spec) -> Iterator[Problem]:

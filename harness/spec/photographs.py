@@ -1,4 +1,4 @@
-"""One image by name, before it is decoded: where it lies and how large it is.
+"""One image by its name, before it is decoded: where it lies and how large it is.
 
 Images that ship with scikit-learn and scikit-image are found without importing either, since both
 take seconds and a plan has to answer at once.
@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.errors import DataError, SpecError
+from harness.errors import DataError
 
 SHIPPED = "shipped:"
 """Before the name of an image that comes with a library this harness depends on."""
@@ -37,23 +37,23 @@ def shipped() -> Mapping[str, Path]:
 
 
 def located(root: str) -> Path:
-    """Return the file that ``data.root`` names: a path, or ``shipped:NAME``.
+    """Return the file that a user names: a path, or ``shipped:NAME``.
 
     Raises:
-        SpecError: no image of that name ships; lists those that do.
-        DataError: the path is a folder, or nothing is there.
+        DataError: no image of that name ships (lists those that do), the path is a folder, or
+            nothing is there.
     """
     if root.startswith(SHIPPED):
         known, name = shipped(), root.removeprefix(SHIPPED)
         if name not in known:
             names = ", ".join(sorted(known))
-            raise SpecError([f"data.root: no image {name!r} is shipped; known are {names}"])
+            raise DataError(f"no image {name!r} is shipped; known are {names}")
         return known[name]
     path = Path(root).expanduser()
     if path.is_file():
         return path
     found = "is a folder" if path.is_dir() else "is missing"
-    raise DataError(f"data.root: {root} {found}; name one image, or {SHIPPED}NAME as shipped:china")
+    raise DataError(f"{root} {found}; name one image, or {SHIPPED}NAME, as shipped:china")
 
 
 def title(root: str) -> str:
@@ -65,7 +65,6 @@ def size_of(root: str) -> tuple[int, int]:
     """Return H and W in px of an image as it is looked at, from its header alone.
 
     Raises:
-        SpecError: no image of that name ships.
         DataError: there is no image.
     """
     from PIL import Image, UnidentifiedImageError
@@ -85,4 +84,4 @@ def size_of(root: str) -> tuple[int, int]:
 
 def unreadable(root: str, reason: str) -> str:
     """Return the message for a file that is no readable image."""
-    return f"data.root: {root}: {reason}; give one sound image ({', '.join(FORMATS)})"
+    return f"{root}: {reason}; give one sound image ({', '.join(FORMATS)})"

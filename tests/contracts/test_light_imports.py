@@ -35,6 +35,7 @@ sys.exit(code)
         ["run", "--help"],
         ["schema"],
         ["check-ema", "--help"],
+        ["singan", "--help"],
     ],
     ids=" ".join,
 )

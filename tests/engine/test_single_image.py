@@ -51,6 +51,7 @@ def test_a_run_records_every_quantity_of_every_arm_at_each_evaluation(finished):
             values = [row.value for row in rows if (row.quantity, row.arm) == (name, arm)]
             assert len(values) == scales
             assert np.isfinite(values).all()
+    assert {"loss/d", "loss/g", "loss/penalty", "loss/recon"} <= {row.quantity for row in rows}
     by_name = {row.quantity: row.value for row in rows if row.arm == "raw"}
     assert by_name[NAMES[1]] <= by_name[NAMES[0]] <= by_name[NAMES[2]]
 

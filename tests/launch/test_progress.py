@@ -31,25 +31,16 @@ def running(tmp_path):
 def test_the_latest_numbers_are_taken_as_they_come(running):
     latest = Latest()
     latest.read(running)
-    assert (latest.kimg, latest.fid, latest.best) == (0.0, None, None)
+    assert (latest.kimg, latest.raw, latest.best) == (0.0, None, None)
     running.folder.append([row("real", 1.0, 0.0), row("run", 3.0, 0.5, "loss/d")])
     latest.read(running)
-    assert (latest.kimg, latest.sec, latest.fid) == (0.5, 5.0, None)
+    assert (latest.kimg, latest.sec, latest.raw) == (0.5, 5.0, None)
     running.folder.append([row("raw", 9.0, 1.0), row("a", 8.0, 1.0), row("b", 7.0, 1.0)])
     latest.read(running)
-    assert (latest.fid, latest.best) == (9.0, ("b", 7.0))
+    assert (latest.raw, latest.best) == (9.0, ("b", 7.0))
     running.folder.append([row("raw", 8.5, 2.0), row("a", 7.5, 2.0), row("b", 7.6, 2.0)])
     latest.read(running)
-    assert (latest.kimg, latest.fid, latest.best) == (2.0, 8.5, ("a", 7.5))
-
-
-def test_a_model_of_one_image_shows_its_sifid(running):
-    latest = Latest()
-    running.folder.append([row("raw", 0.4, 1.0, "sifid[random-conv-64]")])
-    running.folder.append([row("raw", 0.9, 1.0, "sifid_high[random-conv-64]")])
-    running.folder.append([row("a", 0.25, 1.0, "sifid[random-conv-64]")])
-    latest.read(running)
-    assert (latest.fid, latest.best) == (0.4, ("a", 0.25))
+    assert (latest.kimg, latest.raw, latest.best) == (2.0, 8.5, ("a", 7.5))
 
 
 def test_half_a_line_waits_for_its_other_half(running):
@@ -59,10 +50,10 @@ def test_half_a_line_waits_for_its_other_half(running):
         file.write('{"quantity": "fid[x]", "arm": "raw", "value": 5.0,')
         file.flush()
         latest.read(running)
-        assert latest.fid == 9.0
+        assert latest.raw == 9.0
         file.write(' "kimg": 2.0, "iteration": 1, "sec": 1.0}\n')
     latest.read(running)
-    assert (latest.fid, latest.kimg) == (5.0, 2.0)
+    assert (latest.raw, latest.kimg) == (5.0, 2.0)
 
 
 def test_rows_of_an_earlier_attempt_are_forgotten_when_a_new_one_begins(running):
@@ -72,10 +63,10 @@ def test_rows_of_an_earlier_attempt_are_forgotten_when_a_new_one_begins(running)
     running.folder.end(Outcome(Status.INTERRUPTED))
     running.folder.begin({}, {})
     latest.read(running)
-    assert (latest.kimg, latest.fid) == (0.0, None)
+    assert (latest.kimg, latest.raw) == (0.0, None)
     running.folder.append([row("raw", 8.0, 0.1)] * 100)
     latest.read(running)
-    assert (latest.kimg, latest.fid) == (0.1, 8.0)
+    assert (latest.kimg, latest.raw) == (0.1, 8.0)
 
 
 def test_a_run_that_has_not_begun_has_no_numbers(running, tmp_path):
@@ -90,9 +81,7 @@ def test_outside_of_a_terminal_there_is_a_line_now_and_then(running, capsys):
         display([running])
         display([running])
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == (
-        f"  {running.run.name}: 2/4 kimg, 100 img/s, FID raw 9.0, best shadow 8.2 (m0.1)"
-    )
+    assert lines[0] == (f"  {running.run.name}: 2/4 kimg, 100 img/s, FID raw 9.0, best 8.2 (m0.1)")
     assert re.fullmatch(r"  0:00 gone, about 0:\d\d left", lines[1])
     assert len(lines) == 2
 

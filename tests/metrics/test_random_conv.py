@@ -1,10 +1,14 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from harness.errors import DataError, SpecError
 from harness.metrics.features import load_extractor, load_local_extractor
+from harness.metrics.inception_score import inception_score
 from harness.metrics.random_conv import RECEPTIVE_FIELD_PX, weights
+from harness.metrics.reference import load_reference
 
 DIGEST = "aa063c60714f4689bd12edd7cee7829dc9f157fd139e2301e8a5014a49027797"
 NAME = "random-conv-64"
@@ -79,3 +83,12 @@ def test_what_it_cannot_see_is_refused(extractor):
 def test_sifid_needs_an_extractor_of_parts():
     with pytest.raises(SpecError, match=r"'digits-cnn' sees whole images only: .* random-conv-64"):
         load_local_extractor("digits-cnn")
+
+
+def test_there_is_a_fid_but_no_inception_score(extractor, tmp_path):
+    images = noise(20, 3, 20, 20)
+    reference = load_reference(images, extractor, cache_dir=tmp_path)
+    assert reference.fid_floor > 0
+    assert math.isnan(reference.inception_score)
+    with pytest.raises(SpecError, match="no classes; use another one"):
+        inception_score(extractor(images).logits)

@@ -68,6 +68,10 @@ def test_a_spec_can_be_read_where_its_image_is_not():
             "diversity, sifid",
         ),
         (
+            {"data__crop": "center"},
+            "data.crop: is for sets of images, not for data.type image: leave it out",
+        ),
+        (
             {"evaluate__fake_images": 1},
             "evaluate.fake_images: 1 has no diversity: give at least 2",
         ),
