@@ -286,7 +286,7 @@ def test_a_run_of_styles_is_truncated_to_the_mean_that_its_training_kept(place):
         train__loss={"type": "logistic"},
     )
     model.generator.mean_latent.fill_(0.5)
-    (place / "run/weights.safetensors").write_bytes(to_safetensors(model.state_dict()))
+    (place / "run/weights.safetensors").write_bytes(packed(model))
     generator, _ = open_subject(place / "run", "raw")
     assert (drawer(generator, 0.0).code(1) == 0.5).all()
     files = drawn("run", "--seeds", "1,2", "--truncation", "0.5")
