@@ -40,8 +40,8 @@ class AdaIN(nn.Module):
     def __init__(self, channels: int, style_channels: int, eps: float) -> None:
         super().__init__()
         self.affine = EqualizedLinear(style_channels, 2 * channels, gain=1)
-        with torch.no_grad():
-            self.affine.bias[:channels] = 1
+        scale_one = torch.cat([torch.ones(channels), torch.zeros(channels)])
+        self.affine.bias = nn.Parameter(scale_one)
         self.eps = eps
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:

@@ -137,18 +137,16 @@ class StyleGAN1Generator(nn.Module):
             styles: latents (N, Z), or a list of one or of two to be mixed; or a function that
                 draws them, given the shape; or None, for draws from torch's global generator.
             num_batches: N; needed where styles are no tensors.
-            return_noise: return a dict; see below.
-            return_latents: return a dict; see below.
+            return_noise: return a dict, see below; likewise the next.
             inject_index: first layer of the second of two styles; or one for each image, (N,).
                 Drawn from torch's global generator where None.
             truncation: psi; styles are lerped from ``truncation_latent`` by it; 1 leaves them.
             truncation_latent: (1, D); ``mean_style()`` where None.
             input_is_latent: styles are outputs of the mapping network, (N, D) or (N, L, D).
             injected_noise: noise of each layer, (N or 1, 1, H, H), H as in ``noise_sides``.
-            randomize_noise: draw the noise from torch's global generator where none is given;
-                else take the registered one.
-            transition_weight: share in [0, 1] of the newest level while it fades in; without
-                effect at 4x4.
+            randomize_noise: draw noise that is not given from torch's global generator, or take
+                the registered one.
+            transition_weight: share in [0, 1] of the newest level; without effect at 4x4.
             curr_scale: pixels of a side, -1 for out_size.
 
         Returns:
@@ -282,8 +280,7 @@ class StyleGAN1Discriminator(nn.Module):
 
         Args:
             input: (N, 3, curr_scale, curr_scale), real images in [-1, 1].
-            transition_weight: share in [0, 1] of the newest level while it fades in; without
-                effect at 4x4.
+            transition_weight: share in [0, 1] of the newest level; without effect at 4x4.
             curr_scale: pixels of a side, -1 for in_size.
 
         Returns:
