@@ -112,6 +112,23 @@ def test_two_styles_share_the_layers_at_each_images_own_crossover():
     )
 
 
+def test_each_convolution_takes_its_own_layers_style():
+    """Told apart by hand: the vectors' styles hardly change their images."""
+    generator, met = _generator(), {}
+    for name, module in generator.named_modules():
+        if name.endswith("style_modulation"):
+            module.register_forward_pre_hook(
+                lambda _, given, name=name: met.update({name: given[0][0, 0].item()})
+            )
+    styles = torch.arange(6.0).view(1, 6, 1).expand(1, 6, 6)
+    generator(styles, input_is_latent=True)
+    layers = ["conv1", "to_rgb1", "convs.0", "convs.1", "to_rgbs.0", "convs.2", "convs.3"]
+    layers.append("to_rgbs.1")
+    assert list(met) == [f"{layer}.conv.style_modulation" for layer in layers]
+    # The RGB layer of a resolution shares its style with the next one's first convolution.
+    assert list(met.values()) == [0, 1, 1, 2, 3, 3, 4, 5]
+
+
 def test_truncation_pulls_styles_to_their_mean():
     generator = _generator()
     z, fixed = torch.randn(3, 6), {"randomize_noise": False, "return_latents": True}
