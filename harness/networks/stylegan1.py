@@ -63,8 +63,7 @@ class StyleGAN1Generator(nn.Module):
         num_mlps: layers of the mapping network.
         blur_kernel: taps of the filter after upsampling.
         lr_mlp: multiplier of the mapping network's learning rate.
-        default_style_mode: ``"mix"`` or ``"single"``: whether latents that are drawn here, in
-            training mode, are mixed.
+        default_style_mode: ``"mix"`` or ``"single"``: of latents drawn here, in training mode.
         eval_style_mode: the same in evaluation mode.
         mix_prob: share of images that are mixed (section 3.1).
         base_channels: 2 * base_channels / r channels at r pixels, ...
@@ -172,8 +171,8 @@ class StyleGAN1Generator(nn.Module):
         image = self.synthesize(latent, noise, transition_weight)
         if not (return_noise or return_latents):
             return image
-        made = {"fake_img": image, "latent": latent}
-        return {**made, "inject_index": inject_index, "noise_batch": batch}
+        made: dict[str, Any] = {"fake_img": image, "latent": latent, "noise_batch": batch}
+        return made | {"inject_index": inject_index}
 
     def layers(self, curr_scale: int = -1) -> int:
         """Return L, the layers that take a style, at a scale in pixels."""
@@ -234,7 +233,7 @@ class StyleGAN1Discriminator(nn.Module):
         paper_form: see above.
 
     Raises:
-        SpecError: an argument is none of the above.
+        SpecError: an argument is none of these.
     """
 
     def __init__(
@@ -279,7 +278,7 @@ class StyleGAN1Discriminator(nn.Module):
         """Score images.
 
         Args:
-            input: (N, 3, curr_scale, curr_scale), real images in [-1, 1].
+            input: (N, 3, curr_scale, curr_scale), real ones in [-1, 1].
             transition_weight: share in [0, 1] of the newest level; without effect at 4x4.
             curr_scale: pixels of a side, -1 for in_size.
 
