@@ -141,7 +141,7 @@ class StyleGAN1Generator(nn.Module):
                 Drawn from torch's global generator where None.
             truncation: psi; styles are lerped from ``truncation_latent`` by it; 1 leaves them.
             truncation_latent: (1, D); ``mean_style()`` where None.
-            input_is_latent: styles are outputs of the mapping network, (N, D) or (N, L, D).
+            input_is_latent: styles are style codes, (N, D) or (N, L, D).
             injected_noise: noise of each layer, (N or 1, 1, H, H), H as in ``noise_sides``.
             randomize_noise: draw noise that is not given from torch's global generator, or take
                 the registered one.
@@ -228,8 +228,7 @@ class StyleGAN1Discriminator(nn.Module):
         in_size: pixels of a side at full size, a power of two from 4.
         blur_kernel: taps of the filter before downsampling.
         mbstd_cfg: ``{"group_size": G}``, images in a group of the minibatch stddev.
-        base_channels: 2 * base_channels / r channels at r pixels, ...
-        max_channels: ... but never more.
+        base_channels: as StyleGAN1Generator's; likewise the next.
         paper_form: see above.
 
     Raises:
@@ -286,8 +285,7 @@ class StyleGAN1Discriminator(nn.Module):
             (N, 1), unbounded: the log-odds that an image is real.
 
         Raises:
-            SpecError: curr_scale is not possible.
-            DataError: the images are not of the shape above.
+            HarnessError: curr_scale or the images' shape is not possible.
         """
         level = level_of(curr_scale, self.in_size)
         if tuple(input.shape[1:]) != (3, side := 4 * 2**level, side):
