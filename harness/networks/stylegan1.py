@@ -63,8 +63,7 @@ class StyleGAN1Generator(nn.Module):
         num_mlps: layers of the mapping network.
         blur_kernel: taps of the filter after upsampling.
         lr_mlp: multiplier of the mapping network's learning rate.
-        default_style_mode: ``"mix"`` or ``"single"``: whether latents that are drawn here, in
-            training mode, are mixed.
+        default_style_mode: ``"mix"`` or ``"single"``: of latents drawn here, in training mode.
         eval_style_mode: the same in evaluation mode.
         mix_prob: share of images that are mixed (section 3.1).
         base_channels: 2 * base_channels / r channels at r pixels, ...
@@ -142,7 +141,7 @@ class StyleGAN1Generator(nn.Module):
                 Drawn from torch's global generator where None.
             truncation: psi; styles are lerped from ``truncation_latent`` by it; 1 leaves them.
             truncation_latent: (1, D); ``mean_style()`` where None.
-            input_is_latent: styles are outputs of the mapping network, (N, D) or (N, L, D).
+            input_is_latent: styles are style codes, (N, D) or (N, L, D).
             injected_noise: noise of each layer, (N or 1, 1, H, H), H as in ``noise_sides``.
             randomize_noise: draw noise that is not given from torch's global generator, or take
                 the registered one.
@@ -172,8 +171,8 @@ class StyleGAN1Generator(nn.Module):
         image = self.synthesize(latent, noise, transition_weight)
         if not (return_noise or return_latents):
             return image
-        made = {"fake_img": image, "latent": latent}
-        return {**made, "inject_index": inject_index, "noise_batch": batch}
+        made: dict[str, Any] = {"fake_img": image, "latent": latent, "noise_batch": batch}
+        return made | {"inject_index": inject_index}
 
     def layers(self, curr_scale: int = -1) -> int:
         """Return L, the layers that take a style, at a scale in pixels."""
@@ -229,12 +228,11 @@ class StyleGAN1Discriminator(nn.Module):
         in_size: pixels of a side at full size, a power of two from 4.
         blur_kernel: taps of the filter before downsampling.
         mbstd_cfg: ``{"group_size": G}``, images in a group of the minibatch stddev.
-        base_channels: 2 * base_channels / r channels at r pixels, ...
-        max_channels: ... but never more.
+        base_channels: as StyleGAN1Generator's; likewise the next.
         paper_form: see above.
 
     Raises:
-        SpecError: an argument is none of the above.
+        SpecError: an argument is none of these.
     """
 
     def __init__(
@@ -279,7 +277,7 @@ class StyleGAN1Discriminator(nn.Module):
         """Score images.
 
         Args:
-            input: (N, 3, curr_scale, curr_scale), real images in [-1, 1].
+            input: (N, 3, curr_scale, curr_scale), real ones in [-1, 1].
             transition_weight: share in [0, 1] of the newest level; without effect at 4x4.
             curr_scale: pixels of a side, -1 for in_size.
 
@@ -287,8 +285,7 @@ class StyleGAN1Discriminator(nn.Module):
             (N, 1), unbounded: the log-odds that an image is real.
 
         Raises:
-            SpecError: curr_scale is not possible.
-            DataError: the images are not of the shape above.
+            HarnessError: curr_scale or the images' shape is not possible.
         """
         level = level_of(curr_scale, self.in_size)
         if tuple(input.shape[1:]) != (3, side := 4 * 2**level, side):
