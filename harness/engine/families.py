@@ -10,8 +10,10 @@ from harness.errors import SpecError
 from harness.gans.augment import AdaptiveAugment
 from harness.gans.base import GAN
 from harness.gans.growing import ProgressiveGrowingGAN
+from harness.gans.stylegan1 import StyleGAN1Model
 from harness.gans.stylegan2 import StyleGAN2Model, lazy_adam
 from harness.networks.pggan import PGGANDiscriminator, PGGANGenerator
+from harness.networks.stylegan1 import StyleGAN1Discriminator, StyleGAN1Generator
 from harness.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from harness.seeding import derive_seed
 from harness.spec.schema import PGGAN, WGANGP, Logistic, SinGAN, Spec, StyleGAN1, StyleGAN2
@@ -25,9 +27,11 @@ def gan(spec: Spec, seed: int) -> GAN:
         match model:
             case PGGAN():
                 return _pggan(spec, model, seed)
+            case StyleGAN1():
+                return _stylegan1(spec, model, seed)
             case StyleGAN2():
                 return _stylegan2(spec, model, seed)
-            case StyleGAN1() | SinGAN():
+            case SinGAN():
                 raise SpecError([f"model.type: {model.type} is not here yet"])
     assert_never(model)
 
@@ -75,6 +79,39 @@ def _pggan(spec: Spec, model: PGGAN, seed: int) -> ProgressiveGrowingGAN:
         penalty_weight=loss.penalty_weight,
         drift_weight=loss.drift_weight,
         drift_both=loss.drift == "both",
+        lr_per_scale=spec.train.lr_per_scale,
+        reset_optimizer=spec.train.reset_optimizer_per_scale,
+    )
+
+
+def _stylegan1(spec: Spec, model: StyleGAN1, seed: int) -> StyleGAN1Model:
+    loss = spec.train.loss
+    assert isinstance(loss, Logistic)  # checks.py sees to it
+    generator = StyleGAN1Generator(
+        model.out_scale,
+        model.noise_size,
+        model.num_mlps,
+        lr_mlp=model.mapping_lr,
+        mix_prob=model.mixing_prob,
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
+        paper_form=model.paper_form,
+    )
+    discriminator = StyleGAN1Discriminator(
+        model.out_scale,
+        mbstd_cfg={"group_size": model.mbstd_group},
+        base_channels=model.base_channels,
+        max_channels=model.max_channels,
+        paper_form=model.paper_form,
+    )
+    return StyleGAN1Model(
+        generator,
+        discriminator,
+        spec.growth,
+        seed,
+        mixing_prob=model.mixing_prob,
+        r1_gamma=loss.r1_gamma,
+        r1_interval=loss.r1_interval,
         lr_per_scale=spec.train.lr_per_scale,
         reset_optimizer=spec.train.reset_optimizer_per_scale,
     )

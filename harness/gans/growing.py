@@ -1,9 +1,13 @@
 """Progressive growing of GANs: one critic step and one generator step per batch (1710.10196).
 
+``GrowingGAN`` is what PGGAN and StyleGAN share; what differs are the losses and what images are
+made of.
+
 Shape letters: N images, Z latent. Real images arrive as uint8 N3HW at the scale that the growth
 schedule says; inside they are float32 in [-1, 1].
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,18 +28,14 @@ from harness.registry import MODELS
 from harness.spec.growth import GrowthSchedule, Stage
 
 
-@MODELS.register_module()
-class ProgressiveGrowingGAN(GAN):
-    """PGGAN's training step, growth and sampling.
+class GrowingGAN(GAN):
+    """Growth, training rates and sampling of a GAN that grows scale by scale.
 
     Args:
         generator: network or its config, called as ``(noise, transition_weight, curr_scale)``.
         discriminator: network or its config, called as ``(images, transition_weight, curr_scale)``.
         growth: stages of growth and their batch sizes, in images.
         seed: every draw is a function of it, its purpose and the images shown.
-        penalty_weight: of the gradient penalty (arXiv 1704.00028, eq. 3).
-        drift_weight: of the drift term (arXiv 1710.10196, appendix A.1).
-        drift_both: drift on generated images too, as MMagic has it.
         lr_per_scale: learning rate from a scale on.
         reset_optimizer: forget the optimizers' moments when a scale begins.
         data_preprocessor: as mmengine's BaseModel takes it.
@@ -47,9 +47,6 @@ class ProgressiveGrowingGAN(GAN):
         discriminator: nn.Module | dict[str, Any],
         growth: GrowthSchedule,
         seed: int = 0,
-        penalty_weight: float = 10.0,
-        drift_weight: float = 0.001,
-        drift_both: bool = False,
         lr_per_scale: Mapping[int, float] | None = None,
         reset_optimizer: bool = False,
         data_preprocessor: dict[str, Any] | None = None,
@@ -57,9 +54,6 @@ class ProgressiveGrowingGAN(GAN):
         super().__init__(generator, discriminator, growth, seed, data_preprocessor)
         network: Any = self.generator
         self.noise_size: int = network.noise_size
-        self.penalty_weight = penalty_weight
-        self.drift_weight = drift_weight
-        self.drift_both = drift_both
         self.lr_per_scale = dict(lr_per_scale or {})
         self.lr_schedule: dict[str, Mapping[int, float]] = {}
         """Rates by scale of single optimizers, which go before ``lr_per_scale``."""
@@ -105,6 +99,95 @@ class ProgressiveGrowingGAN(GAN):
         self.images_shown += len(real)
         return losses
 
+    @abstractmethod
+    def _train_critic(
+        self, real: Tensor, stage: Stage, optimizer: OptimWrapper
+    ) -> dict[str, Tensor]:
+        """Train the critic on real images N3HW; return its losses by name."""
+
+    @abstractmethod
+    def _train_generator(self, count: int, stage: Stage, optimizer: OptimWrapper) -> Tensor:
+        """Train the generator through the critic's view of ``count`` images; return its loss."""
+
+    def _enter_scale(self, scale: int, optim_wrapper: OptimWrapperDict) -> None:
+        # Rates change by their ratio, so that what a scheduler took off stays off.
+        for name, wrapper in optim_wrapper.items():
+            rates = self.lr_schedule.get(name, self.lr_per_scale)
+            for group in wrapper.param_groups:
+                # The optimizer's own rate, of which a group may have a multiple.
+                own = wrapper.optimizer.defaults["lr"] if "initial_lr" in group else group["lr"]
+                old, new = (rates.get(s, own) for s in (self._scale, scale))
+                group["lr"] *= new / old
+            if self.reset_optimizer:
+                wrapper.optimizer.state.clear()
+        self._scale = scale
+
+    def _criticise(self, images: Tensor, stage: Stage) -> Tensor:
+        return self.discriminator(
+            images, transition_weight=stage.transition_weight, curr_scale=stage.scale
+        )
+
+    def latents(self, count: int, random: torch.Generator) -> Tensor:
+        """Draw latents NZ, normally distributed."""
+        return torch.randn(count, self.noise_size, generator=random, device=random.device)
+
+    @torch.no_grad()
+    def draw(
+        self, network: nn.Module, latents: Tensor, sample_kwargs: Mapping[str, Any] | None = None
+    ) -> Tensor:
+        """Return images N3HW in [-1, 1] (not clamped) at the current stage.
+
+        Args:
+            network: the generator or a shadow of it.
+            latents: NZ, normally distributed.
+            sample_kwargs: further arguments of the network.
+        """
+        stage = self.stage
+        return network(
+            latents,
+            transition_weight=stage.transition_weight,
+            curr_scale=stage.scale,
+            **(sample_kwargs or {}),
+        )
+
+
+@MODELS.register_module()
+class ProgressiveGrowingGAN(GrowingGAN):
+    """PGGAN's training step: WGAN-GP with a drift term.
+
+    Args:
+        generator: network or its config, called as ``(noise, transition_weight, curr_scale)``.
+        discriminator: network or its config, called as ``(images, transition_weight, curr_scale)``.
+        growth: stages of growth and their batch sizes, in images.
+        seed: every draw is a function of it, its purpose and the images shown.
+        penalty_weight: of the gradient penalty (arXiv 1704.00028, eq. 3).
+        drift_weight: of the drift term (arXiv 1710.10196, appendix A.1).
+        drift_both: drift on generated images too, as MMagic has it.
+        lr_per_scale: learning rate from a scale on.
+        reset_optimizer: forget the optimizers' moments when a scale begins.
+        data_preprocessor: as mmengine's BaseModel takes it.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module | dict[str, Any],
+        discriminator: nn.Module | dict[str, Any],
+        growth: GrowthSchedule,
+        seed: int = 0,
+        penalty_weight: float = 10.0,
+        drift_weight: float = 0.001,
+        drift_both: bool = False,
+        lr_per_scale: Mapping[int, float] | None = None,
+        reset_optimizer: bool = False,
+        data_preprocessor: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            generator, discriminator, growth, seed, lr_per_scale, reset_optimizer, data_preprocessor
+        )
+        self.penalty_weight = penalty_weight
+        self.drift_weight = drift_weight
+        self.drift_both = drift_both
+
     def _train_critic(
         self, real: Tensor, stage: Stage, optimizer: OptimWrapper
     ) -> dict[str, Tensor]:
@@ -136,50 +219,9 @@ class ProgressiveGrowingGAN(GAN):
         self.discriminator.requires_grad_(True)
         return loss.detach()
 
-    def _enter_scale(self, scale: int, optim_wrapper: OptimWrapperDict) -> None:
-        # Rates change by their ratio, so that what a scheduler took off stays off.
-        for name, wrapper in optim_wrapper.items():
-            rates = self.lr_schedule.get(name, self.lr_per_scale)
-            for group in wrapper.param_groups:
-                # The optimizer's own rate, of which a group may have a multiple.
-                own = wrapper.optimizer.defaults["lr"] if "initial_lr" in group else group["lr"]
-                old, new = (rates.get(s, own) for s in (self._scale, scale))
-                group["lr"] *= new / old
-            if self.reset_optimizer:
-                wrapper.optimizer.state.clear()
-        self._scale = scale
-
     def _generate(self, latents: Tensor, stage: Stage) -> Tensor:
         return self.generator(
             latents, transition_weight=stage.transition_weight, curr_scale=stage.scale
-        )
-
-    def _criticise(self, images: Tensor, stage: Stage) -> Tensor:
-        return self.discriminator(
-            images, transition_weight=stage.transition_weight, curr_scale=stage.scale
-        )
-
-    def latents(self, count: int, random: torch.Generator) -> Tensor:
-        """Draw latents NZ, normally distributed."""
-        return torch.randn(count, self.noise_size, generator=random, device=random.device)
-
-    @torch.no_grad()
-    def draw(
-        self, network: nn.Module, latents: Tensor, sample_kwargs: Mapping[str, Any] | None = None
-    ) -> Tensor:
-        """Return images N3HW in [-1, 1] (not clamped) at the current stage.
-
-        Args:
-            network: the generator or a shadow of it.
-            latents: NZ, normally distributed.
-            sample_kwargs: further arguments of the network.
-        """
-        stage = self.stage
-        return network(
-            latents,
-            transition_weight=stage.transition_weight,
-            curr_scale=stage.scale,
-            **(sample_kwargs or {}),
         )
 
 

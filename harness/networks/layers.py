@@ -145,7 +145,8 @@ class EqualizedConv2d(nn.Module):
       ``weight_orig`` lies as (in, out, 3, 3) and its kernels are mirrored in height and width.
 
     Args:
-        kernel_size: odd, and 3 in the fused forms; the zero padding keeps the size.
+        kernel_size: 3 in the fused forms; the zero padding keeps the size where it is odd, and an
+            even one has no padding.
         gain: He's gain, 1 for a layer without a rectifier after it.
         fan_in: inputs that one output sums; in_channels * kernel_size**2 where None.
 
@@ -165,12 +166,12 @@ class EqualizedConv2d(nn.Module):
         fan_in: int | None = None,
     ) -> None:
         super().__init__()
-        assert kernel_size == 3 if resample != "none" else kernel_size % 2
+        assert kernel_size == 3 or resample == "none"
         channels = (in_channels, out_channels) if resample == "up" else (out_channels, in_channels)
         self.weight_orig = nn.Parameter(torch.randn(*channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.scale = gain / math.sqrt(fan_in or in_channels * kernel_size**2)
-        self.padding = kernel_size // 2
+        self.padding = kernel_size // 2 if kernel_size % 2 else 0
         self.resample = resample
         spread = _spread(average=resample == "down") if resample != "none" else None
         self.register_buffer("spread", spread, persistent=False)

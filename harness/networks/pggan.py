@@ -6,7 +6,6 @@ Shape letters: N images, C channels, H W pixels, Z latent. Images are NCHW float
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +22,16 @@ from harness.networks.layers import (
     PixelNorm,
     Resample,
 )
+from harness.networks.levels import (
+    Config,
+    channel_widths,
+    level_of,
+    mbstd_group,
+    size_problems,
+)
 from harness.registry import MODELS
 
 Noise = Tensor | Callable[[tuple[int, int]], Tensor] | None
-Config = Mapping[str, Any] | None
 
 
 def _check(name: str, scale: int, label_size: int, fixed: Mapping[str, Config]) -> None:
@@ -34,37 +39,11 @@ def _check(name: str, scale: int, label_size: int, fixed: Mapping[str, Config]) 
     problems = [
         f"{key} is {cfg}: these layers are fixed, leave it out" for key, cfg in fixed.items() if cfg
     ]
-    if scale < 4 or scale & (scale - 1):
-        problems.append(f"{name} is {scale}: give a power of two, 4 or more")
+    problems += size_problems(name, scale)
     if label_size:
         problems.append(f"label_size is {label_size}: labels are not supported, give 0")
     if problems:
         raise SpecError(problems)
-
-
-def _level(curr_scale: int, full_scale: int) -> int:
-    """Turn a scale in pixels (-1 for the full one) into a level."""
-    scale = full_scale if curr_scale == -1 else curr_scale
-    if not 4 <= scale <= full_scale or scale & (scale - 1):
-        raise SpecError([f"curr_scale is {scale}: give -1 or a power of two, 4 to {full_scale}"])
-    return scale.bit_length() - 3
-
-
-def _widths(full_scale: int, base: int, decay: float, largest: int) -> list[int]:
-    """Channels of the features at each level (1710.10196, table 2)."""
-    levels = range(_level(-1, full_scale) + 1)
-    widths = [min(int(base / 2 ** ((level + 1) * decay)), largest) for level in levels]
-    if min(widths) < 1:
-        raise SpecError([f"channels by level are {widths}: raise base_channels or max_channels"])
-    return widths
-
-
-def _group_size(mbstd_cfg: Config, default: int | None) -> int | None:
-    """Read the one entry that ``mbstd_cfg`` may have."""
-    given = {"group_size": default} if mbstd_cfg is None else mbstd_cfg
-    if set(given) != {"group_size"}:
-        raise SpecError([f'mbstd_cfg is {given}: give {{"group_size": images}} and nothing else'])
-    return given["group_size"]
 
 
 @MODELS.register_module()
@@ -121,7 +100,7 @@ class PGGANGenerator(nn.Module):
         _check("out_scale", out_scale, label_size, fixed)
         self.noise_size = min(base_channels, max_channels) if noise_size is None else noise_size
         self.out_scale = out_scale
-        widths = _widths(out_scale, base_channels, channel_decay, max_channels)
+        widths = channel_widths(out_scale, base_channels, channel_decay, max_channels)
         norm = PixelNorm() if paper_form else PixelNorm(under_root=TINY, beside_root=1e-5)
         latent_norm = PixelNorm() if paper_form else PixelNorm(under_root=TINY, beside_root=1e-6)
         self.noise2feat = NoiseTo4x4(self.noise_size, widths[0], latent_norm, norm)
@@ -164,7 +143,7 @@ class PGGANGenerator(nn.Module):
             SpecError: curr_scale or num_batches is not possible.
             DataError: the noise is not (N, Z).
         """
-        level = _level(curr_scale, self.out_scale)
+        level = level_of(curr_scale, self.out_scale)
         latent = self._latent(noise, num_batches)
         x = below = self.conv_blocks[0](self.noise2feat(latent))
         for step in range(1, level + 1):
@@ -248,7 +227,7 @@ class PGGANDiscriminator(nn.Module):
         self.in_scale = in_scale
         self.in_channels = in_channels
         self.paper_form = paper_form
-        widths = _widths(in_scale, base_channels, channel_decay, max_channels)
+        widths = channel_widths(in_scale, base_channels, channel_decay, max_channels)
         self.fromrgb_layers = nn.ModuleList(
             ConvBlock(EqualizedConv2d(in_channels, width, 1)) for width in widths
         )
@@ -260,7 +239,7 @@ class PGGANDiscriminator(nn.Module):
             blocks.append(ConvBlock(EqualizedConv2d(width, width, 3)))
             blocks.append(ConvBlock(down, pool=not fused))
         self.conv_blocks = nn.ModuleList(blocks)
-        self.mbstd = MinibatchStddev(_group_size(mbstd_cfg, None if paper_form else 4))
+        self.mbstd = MinibatchStddev(mbstd_group(mbstd_cfg, None if paper_form else 4))
         self.decision = Decision(first if paper_form else first + 1, first)
 
     def forward(self, x: Tensor, transition_weight: float = 1.0, curr_scale: int = -1) -> Tensor:
@@ -279,7 +258,7 @@ class PGGANDiscriminator(nn.Module):
             SpecError: curr_scale is not possible.
             DataError: the images are not of the shape above.
         """
-        level = _level(curr_scale, self.in_scale)
+        level = level_of(curr_scale, self.in_scale)
         self._check_images(x, 4 * 2**level)
         features = self.fromrgb_layers[level](x)
         for step in range(level, 0, -1):

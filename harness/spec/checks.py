@@ -10,6 +10,7 @@ from harness.spec import wording
 from harness.spec.schema import (
     LOSSES,
     Ema,
+    Logistic,
     ReduceLR,
     SinGAN,
     Spec,
@@ -111,6 +112,9 @@ def _train(spec: Spec) -> Iterator[Problem]:
     if spec.train.loss.type != LOSSES[kind]:
         at = ("train", "loss", "type")
         yield at, f"{spec.train.loss.type!r} is not {kind}'s loss, which is {LOSSES[kind]!r}"
+    loss = spec.train.loss
+    if isinstance(loss, Logistic) and loss.path_weight and not isinstance(spec.model, StyleGAN2):
+        yield ("train", "loss", "path_weight"), f"is for StyleGAN2, not for {kind}: leave it out"
     if spec.train.augment is not None and not isinstance(spec.model, StyleGAN2):
         yield ("train", "augment"), f"is for StyleGAN2's small sets, not for {kind}"
     if isinstance(spec.model, SinGAN):
