@@ -133,6 +133,9 @@ def test_v13_the_singan_alias_draws_whatever_the_number_of_images(make_runner, t
     )
     hooks = [PGGANFetchDataHook(), VisualizationHook(2, entry)]
     gan = tiny_singan(iterations=2)
+    with torch.no_grad():
+        for parameter in gan.generator.parameters():
+            parameter.mul_(8)  # so that noise is seen after few steps
     runner = make_runner(hooks, **singan_settings(gan, 6 * STEPS, visualizer=visualizer))
     runner.train()
     folder = tmp_path / "pictures"
@@ -142,6 +145,7 @@ def test_v13_the_singan_alias_draws_whatever_the_number_of_images(make_runner, t
     random = subject_of(runner).stream(entry_of(entry))
     images = gan.draw(gan.generator, gan.latents(4, random))
     height, width = SIZES[-1]
+    assert images.std(0).mean() > 0.1
     picture = np.asarray(Image.open(folder / "fish_6.png"))[1::3, 1::3]  # shown enlarged
     assert picture.shape == (2 * height, 2 * width, 3)
     for index, image in enumerate(to_uint8(images).permute(0, 2, 3, 1).numpy()):
