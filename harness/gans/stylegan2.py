@@ -3,7 +3,6 @@
 Shape letters: N images, Z latent, D style, L layers that take a style, H pixels of a side.
 """
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,10 +19,10 @@ from harness.networks.losses import (
     path_lengths,
     r1_penalty,
 )
-from harness.networks.style_layers import layer_noise, mixing_layers
+from harness.networks.style_inputs import latent_noise
+from harness.networks.style_layers import mixing_layers
 from harness.networks.stylegan2 import StyleGAN2Generator
 from harness.registry import MODELS
-from harness.seeding import generator as stream
 from harness.spec.growth import GrowthSchedule
 
 
@@ -216,15 +215,9 @@ class StyleGAN2Model(GAN):
         """
         settings = dict(sample_kwargs or {})
         if settings.get("randomize_noise", True) and settings.get("injected_noise") is None:
-            settings["injected_noise"] = self._noise_of(latents)
+            settings["injected_noise"] = latent_noise(latents, self._network.noise_sides)
         images: Tensor = network(latents, **settings)
         return images
-
-    def _noise_of(self, latents: Tensor) -> list[Tensor]:
-        rows = latents.float().cpu().numpy()
-        keys = [int.from_bytes(hashlib.sha256(row.tobytes()).digest()[:8], "big") for row in rows]
-        randoms = [stream(key, "injected noise") for key in keys]
-        return [noise.to(latents) for noise in layer_noise(self._network.noise_sides, randoms)]
 
 
 def lazy_adam(lr: float, betas: tuple[float, float], interval: int) -> dict[str, Any]:

@@ -8,29 +8,27 @@ take a style of their own, two for each resolution.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness.errors import DataError, SpecError
+from harness.errors import SpecError
 from harness.networks.layers import PixelNorm
 from harness.networks.modulated import TAPS, StyledLayer, ToRGB, channels_by_side
-from harness.networks.style_layers import (
-    StyleMapping,
-    mixing_layers,
-    register_noise,
-    style_layers,
-    truncated,
+from harness.networks.style_inputs import (
+    StyleMode,
+    Styles,
+    crossover,
+    latents_of,
+    mode_problems,
+    noise_of,
 )
+from harness.networks.style_layers import StyleMapping, register_noise, style_layers, truncated
 from harness.networks.stylegan2_discriminator import StyleGAN2Discriminator
 from harness.registry import MODELS
 
 __all__ = ["StyleGAN2Discriminator", "StyleGAN2Generator"]
-
-StyleMode = Literal["mix", "single"]
-Draw = Callable[[tuple[int, int]], Tensor]
-Styles = Tensor | Sequence[Tensor] | Draw | None
 
 
 class ConstantInput(nn.Module):
@@ -86,9 +84,10 @@ class StyleGAN2Generator(nn.Module):
         paper_form: bool = False,
     ) -> None:
         super().__init__()
-        for mode in (default_style_mode, eval_style_mode):
-            if mode not in ("mix", "single"):
-                raise SpecError([f"style mode is {mode!r}: give 'mix' or 'single'"])
+        modes = {"default_style_mode": default_style_mode, "eval_style_mode": eval_style_mode}
+        problems = mode_problems(**modes)
+        if problems:
+            raise SpecError(problems)
         widths = channels_by_side(
             "out_size", out_size, channel_multiplier, base_channels, max_channels
         )
@@ -152,18 +151,20 @@ class StyleGAN2Generator(nn.Module):
             SpecError: num_batches is needed and not given.
             DataError: styles or noise are not of the shapes above.
         """
-        batch = self._batch(styles, num_batches)
+        mode = self.default_style_mode if self.training else self.eval_style_mode
+        device = self.to_rgb1.bias.device
+        batch = latents_of(styles, num_batches, self.noise_size, mode, device)
         if inject_index is None:
-            given = isinstance(styles, Sequence)
-            share = 1.0 if given else self.mix_prob
-            random = torch.default_generator
-            inject_index = mixing_layers(len(batch[0]), self.num_latents, share, random)
+            inject_index = crossover(styles, batch, self.num_latents, self.mix_prob)
         latent = self.latents(batch, inject_index, input_is_latent)
         if truncation != 1:
             if truncation_latent is None:
                 truncation_latent = self.style_mapping.mean_style()
             latent = truncated(latent, truncation_latent, truncation)
-        image = self.synthesize(latent, self._noise(len(latent), injected_noise, randomize_noise))
+        sides = range(len(self.noise_sides))
+        registered = [self.get_buffer(f"injected_noise_{index}") for index in sides]
+        noise = noise_of(injected_noise, randomize_noise, registered, len(latent))
+        image = self.synthesize(latent, noise)
         if not (return_noise or return_latents):
             return image
         return {
@@ -192,34 +193,3 @@ class StyleGAN2Generator(nn.Module):
             x = self.convs[at](x, styles[at + 1], noise[at + 1])
             image = to_rgb(x, styles[at + 2], image)
         return image
-
-    def _batch(self, styles: Styles, num_batches: int) -> list[Tensor]:
-        if isinstance(styles, Tensor):
-            batch = [styles]
-        elif styles is None or callable(styles):
-            if num_batches < 1:
-                raise SpecError([f"num_batches is {num_batches}: without styles give 1 or more"])
-            shape = (num_batches, self.noise_size)
-            bias = self.to_rgb1.bias
-            draw = styles or (lambda shape: torch.randn(shape, device=bias.device))
-            mode = self.default_style_mode if self.training else self.eval_style_mode
-            batch = [draw(shape) for _ in range(2 if mode == "mix" else 1)]
-        else:
-            batch = list(styles)
-        for style in batch:
-            if style.ndim not in (2, 3) or style.shape[-1] != self.noise_size:
-                raise DataError(f"styles are {tuple(style.shape)}: give (N, {self.noise_size})")
-        return batch
-
-    def _noise(
-        self, count: int, given: Sequence[Tensor] | None, randomize: bool
-    ) -> Sequence[Tensor]:
-        sides, device = self.noise_sides, self.to_rgb1.bias.device
-        if given is None and randomize:
-            return [torch.randn(count, 1, side, side, device=device) for side in sides]
-        if given is None:
-            return [self.get_buffer(f"injected_noise_{index}") for index in range(len(sides))]
-        shapes = [tuple(noise.shape[1:]) for noise in given]
-        if shapes != [(1, side, side) for side in sides]:
-            raise DataError(f"injected noise is {shapes}: give (N, 1, H, H) with H = {sides}")
-        return given

@@ -148,7 +148,7 @@ def test_noise_is_drawn_given_or_registered():
     fixed = generator(z, randomize_noise=False)
     torch.testing.assert_close(generator(z, injected_noise=registered), fixed)
     assert not torch.allclose(generator(z), fixed)
-    with pytest.raises(DataError, match=r"injected noise is .*give \(N, 1, H, H\) with H = \(4, 8"):
+    with pytest.raises(DataError, match=r"injected noise is .*give \(N, 1, H, H\) with H = \[4, 8"):
         generator(z, injected_noise=registered[:3])
 
 
@@ -213,7 +213,7 @@ def test_networks_are_copied_and_pickled_after_a_forward():
         (lambda: _generator(12), "out_size is 12: give a power of two, 4 or more"),
         (lambda: _discriminator(2), "in_size is 2: give a power of two"),
         (lambda: _generator(64, base_channels=16), r"channels by resolution are .*raise base"),
-        (lambda: _generator(default_style_mode="blend"), "style mode is 'blend': give 'mix' or"),
+        (lambda: _generator(default_style_mode="blend"), "style_mode is 'blend': give 'mix' or"),
         (lambda: _generator(blur_kernel=[1, -1]), r"blur_kernel is \[1, -1\]: give numbers"),
         (lambda: _discriminator(mbstd_cfg={"size": 4}), "mbstd_cfg is .*size.*: give group_size"),
         (lambda: _discriminator(mbstd_cfg={"group_size": 0}), "give group_size of 1 or more"),
