@@ -130,7 +130,7 @@ def runner_of(
     device: torch.device,
 ) -> Runner:
     """Return mmengine's runner of a run, ready to train."""
-    spec = run.spec
+    spec, first = run.spec, run.spec.evaluate.first_kimg
     model = gan(spec, run.seed).to(device)
     wrappers = optimizers(spec, model)
     rule = run.reduce_lr
@@ -156,6 +156,7 @@ def runner_of(
             "type": ImagesTrainLoop,
             "total_images": spec.total_images,
             "eval_images": round(spec.evaluate.every_kimg * 1000),
+            "first_eval_images": None if first is None else round(first * 1000),
             "max_iters": spec.growth.iterations(spec.total_images),
         },
         val_dataloader=[],

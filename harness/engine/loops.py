@@ -22,14 +22,22 @@ class ImagesTrainLoop(IterBasedTrainLoop):
         eval_images: evaluations take place with the first batch that reaches each multiple of
             this number, and at the end.
         max_iters: iterations of the whole run.
+        first_eval_images: one more takes place with the first batch that reaches this number.
     """
 
     def __init__(
-        self, runner: Runner, dataloader: Any, total_images: int, eval_images: int, max_iters: int
+        self,
+        runner: Runner,
+        dataloader: Any,
+        total_images: int,
+        eval_images: int,
+        max_iters: int,
+        first_eval_images: int | None = None,
     ) -> None:
         super().__init__(runner, dataloader, max_iters=max_iters, val_interval=max_iters)
         self.total_images = total_images
         self.eval_images = eval_images
+        self.first_eval_images = first_eval_images
 
     def run(self) -> nn.Module:
         """Train, evaluate, and return the model."""
@@ -41,14 +49,20 @@ class ImagesTrainLoop(IterBasedTrainLoop):
         self.runner.call_hook("before_train_epoch")
         model.train()
         while model.images_shown < self.total_images:
-            before = model.images_shown // self.eval_images
+            before = model.images_shown
             self.run_iter(next(self.dataloader_iterator))
-            ended = model.images_shown >= self.total_images
-            if ended or model.images_shown // self.eval_images > before:
+            if self._evaluates(before, model.images_shown):
                 self.runner.val_loop.run()
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return model
+
+    def _evaluates(self, before: int, shown: int) -> bool:
+        """Tell whether a batch after which ``shown`` images were shown is followed by one."""
+        first = self.first_eval_images
+        reached_first = first is not None and before < first <= shown
+        regular = shown // self.eval_images > before // self.eval_images
+        return regular or reached_first or shown >= self.total_images
 
 
 class ArmEvaluator(Protocol):

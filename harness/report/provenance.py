@@ -24,6 +24,7 @@ def protocol(results: Results) -> str:
     evaluate = spec.evaluate
     extractor = evaluate.extractor_spec
     weights = f", weights {extractor.weights_sha256[:12]}" if extractor.weights_sha256 else ""
+    first = f"after {evaluate.first_kimg:g} kimg, then " if evaluate.first_kimg else ""
     iterations = spec.growth.iterations(spec.total_images)
     metrics = "; ".join(f"{lookup(m).title}, {METRICS[m]}" for m in evaluate.metrics)
     return "\n".join(
@@ -31,8 +32,9 @@ def protocol(results: Results) -> str:
             f"- Model: {spec.model.type}, {spec.model.out_scale} px; data: {spec.data.type}.",
             f"- Training: {spec.kimg:g} kimg, {iterations} iterations, "
             f"seeds {', '.join(map(str, spec.seeds))}.",
-            f"- Evaluation: every {evaluate.every_kimg:g} kimg, {evaluate.fake_images} generated "
-            f"images, the same latents for every arm; extractor {code(extractor.type)}{weights}.",
+            f"- Evaluation: {first}every {evaluate.every_kimg:g} kimg, {evaluate.fake_images} "
+            f"generated images, the same latents for every arm; extractor {code(extractor.type)}"
+            f"{weights}.",
             f"- Metrics: {metrics}.",
             *_codes(evaluate),
         ]

@@ -147,6 +147,9 @@ def _evaluate(spec: Spec) -> Iterator[Problem]:
         yield at, f"{size} is above evaluate.fake_images {evaluate.fake_images}"
     if len(set(evaluate.metrics)) != len(evaluate.metrics):
         yield ("evaluate", "metrics"), f"{list(evaluate.metrics)} names a metric twice"
+    if evaluate.first_kimg is not None and evaluate.first_kimg >= evaluate.every_kimg:
+        at = ("evaluate", "first_kimg")
+        yield at, f"{evaluate.first_kimg:g} is not below every_kimg {evaluate.every_kimg:g}"
     if spec.train.kimg is not None and evaluate.every_kimg > spec.train.kimg:
         at = ("evaluate", "every_kimg")
         yield at, f"{evaluate.every_kimg:g} is above train.kimg {spec.train.kimg:g}"

@@ -48,6 +48,8 @@ class Evaluate(Sparse):
     """What is measured, how often, on how many images."""
 
     every_kimg: Kimg
+    first_kimg: Kimg | None = None
+    """Thousands of images before an evaluation ahead of the regular ones; null: there is none."""
     extractor: Literal["digits-cnn", "inception-v3-compat", "random-conv-64"] | Extractor
     fake_images: Count
     metrics: Annotated[tuple[MetricName, ...], Field(min_length=1)]

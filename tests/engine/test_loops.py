@@ -44,9 +44,10 @@ class Heard(Hook):
         self.calls.append("after_train")
 
 
-def run(make_runner, total, eval_images, *hooks):
+def run(make_runner, total, eval_images, *hooks, first=None):
     calls = Calls()
     settings = gan_settings(tiny_gan(), total, eval_images=eval_images, evaluator=calls)
+    settings["train_cfg"]["first_eval_images"] = first
     runner = make_runner([PGGANFetchDataHook(), *hooks], **settings)
     returned = runner.train()
     assert returned is runner.model
@@ -64,6 +65,17 @@ def test_training_ends_with_the_first_batch_that_reaches_the_total(make_runner, 
 def test_evaluations_take_place_at_multiples_of_images_and_at_the_end(make_runner):
     _, seen = run(make_runner, 50, 10)
     assert seen == [(12, 3), (20, 5), (32, 8), (40, 10), (50, 15)]
+
+
+@pytest.mark.parametrize("first", [1, 4])
+def test_a_first_evaluation_may_come_ahead_of_the_regular_ones(make_runner, first):
+    _, seen = run(make_runner, 50, 20, first=first)
+    assert seen == [(4, 1), (20, 5), (40, 10), (50, 15)]
+
+
+def test_a_first_evaluation_that_is_a_regular_one_takes_place_once(make_runner):
+    _, seen = run(make_runner, 25, 20, first=18)
+    assert seen == [(20, 5), (28, 7)]
 
 
 def test_a_batch_larger_than_the_interval_is_evaluated_once(make_runner):
