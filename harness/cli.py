@@ -78,8 +78,10 @@ def _parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("verify", help="rebuild the tables of results folders and compare")
     one.add_argument("folders", nargs="+", type=Path, metavar="RESULTS")
-    one.add_argument("--readme", type=Path, help="check the tables that this file quotes, too")
-    one.add_argument("--update", action="store_true", help="write the tables into the readme first")
+    one.add_argument(
+        "--readme", type=Path, action="append", help="a file that quotes tables: check them, too"
+    )
+    one.add_argument("--update", action="store_true", help="write the tables into such files first")
     one.set_defaults(run=_verify)
 
     one = commands.add_parser("bench", help="measure the harness's own speed, as ratios")
@@ -213,7 +215,7 @@ def _report(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from harness.commands import verify
 
-    return verify(options.folders, options.readme, options.update)
+    return verify(options.folders, options.readme or [], options.update)
 
 
 def _bench(options: argparse.Namespace) -> int:

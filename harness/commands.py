@@ -182,11 +182,11 @@ def listing(folder: Path) -> int:
     return 0
 
 
-def verify(folders: Sequence[Path], readme: Path | None, update: bool) -> int:
+def verify(folders: Sequence[Path], readmes: Sequence[Path], update: bool) -> int:
     """Rebuild the tables of results folders from their rows, and name every difference.
 
     Args:
-        readme: a file that quotes tables in blocks ``<!-- results:NAME/TIER -->``.
+        readmes: files that quote tables in blocks ``<!-- results:NAME/TIER -->``.
         update: write those blocks first.
     """
     from harness.report.verify import check_readme, check_tables, update_readme
@@ -196,7 +196,7 @@ def verify(folders: Sequence[Path], readme: Path | None, update: bool) -> int:
         found = check_tables(folder)
         print(f"{folder}: {'PASS, tables follow from their rows' if not found else 'DIFFERS'}")
         differences += found
-    if readme is not None:
+    for readme in readmes:
         if update:
             update_readme(readme, folders[0].parents[1])
         differences += check_readme(readme, folders[0].parents[1])
