@@ -17,7 +17,6 @@ from harness.plan.price import Price, best_jobs, price, snapshots, snapshots_gib
 from harness.records.store import dump_yaml, read_json, write_atomically
 from harness.records.types import Outcome, Status
 from harness.spec.load import load
-from harness.spec.photographs import title
 from harness.spec.schema import Spec
 
 CACHE_DIR = Path(os.environ.get("HARNESS_CACHE", "~/.cache/gan-harness"))
@@ -72,7 +71,7 @@ class Job:
             "",
             f"  runs       {len(plan.runs)}: {_levels(plan)}{len(spec.seeds)} seeds, "
             f"{self.jobs} at a time on {self.device}",
-            f"  training   {spec.model.type} to {spec.model.out_scale} px on {_data(spec)}, "
+            f"  training   {spec.model.type} to {spec.model.out_scale} px on {spec.data.title}, "
             f"{spec.kimg:g} kimg or {spec.growth.iterations(spec.total_images)} iterations",
             f"  measured   {', '.join(spec.evaluate.metrics)} with "
             f"{spec.evaluate.extractor_spec.type}, {spec.evaluate.fake_images} images an arm, "
@@ -218,10 +217,6 @@ def _suffix(overrides: Sequence[str]) -> str:
 
         text = digest({"overrides": sorted(overrides)})
     return f"~{text}" if text else ""
-
-
-def _data(spec: Spec) -> str:
-    return title(spec.data.root or "") if spec.data.type == "image" else spec.data.type
 
 
 def _levels(plan: Plan) -> str:

@@ -20,7 +20,7 @@ from harness.spec.load import load
 from harness.spec.schema import SinGAN
 
 _SPEC = Path("experiments/singan-ema.yaml")
-_TURNS = 5
+_TURNS = 3
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def protocol(results: Results) -> str:
     metrics = "; ".join(f"{lookup(m).title}, {METRICS[m]}" for m in evaluate.metrics)
     return "\n".join(
         [
-            f"- Model: {spec.model.type}, {spec.model.out_scale} px; data: {spec.data.type}.",
+            f"- Model: {spec.model.type}, {spec.model.out_scale} px; data: {spec.data.title}.",
             f"- Training: {spec.kimg:g} kimg, {iterations} iterations, "
             f"seeds {', '.join(map(str, spec.seeds))}.",
             f"- Evaluation: {first}every {evaluate.every_kimg:g} kimg, {evaluate.fake_images} "

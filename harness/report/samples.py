@@ -16,7 +16,7 @@ from harness.report.frames import REAL, Results
 if TYPE_CHECKING:
     from PIL import Image
 
-_LARGEST_BYTES = 190_000
+_LARGEST_BYTES = 450_000
 _TILE_PX = 48
 """Smaller images are enlarged by the whole factor that first reaches this size."""
 _WIDEST_TILE_PX = 128

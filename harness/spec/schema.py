@@ -12,7 +12,7 @@ from harness.spec.growth import GrowthSchedule
 from harness.spec.measuring import Evaluate, Extractor, Lpips, MetricName
 from harness.spec.models import PGGAN, BatchSize, Model, SinGAN, StyleGAN1, StyleGAN2
 from harness.spec.observers import Ema, InterpCfg, Observers, Posthoc
-from harness.spec.photographs import size_of
+from harness.spec.photographs import size_of, title
 from harness.spec.pyramid import Pyramid
 from harness.spec.ranges import Count, Seed
 from harness.spec.sections import Section
@@ -73,6 +73,11 @@ class Data(Section):
     broken: Literal["refuse", "skip"] = "refuse"
     """What to do with images that cannot be read."""
     max_images: Count | None = None
+
+    @property
+    def title(self) -> str:
+        """What the images are called in plans and reports."""
+        return title(self.root or "") if self.type == "image" else self.type
 
 
 class Spec(Section):
