@@ -15,6 +15,7 @@ from harness.visuals.grids import grid
 FPS = 20.0
 _TILE_PX, _FRAME_PX = 64, 128
 """Images below these sizes are enlarged, in grids and in films."""
+_GAP_PX = 4
 
 
 def png(image: Tensor) -> bytes:
@@ -26,7 +27,7 @@ def png(image: Tensor) -> bytes:
 def grid_png(images: Sequence[Tensor] | Tensor, columns: int | None = None) -> bytes:
     """Return images of one size side by side; small ones are enlarged to be seen."""
     tiles = torch.stack(list(images))
-    picture = grid(tiles, columns, _TILE_PX)
+    picture = grid(tiles, columns, _TILE_PX, _GAP_PX)
     content: bytes = iio.imwrite("<bytes>", picture, plugin="pillow", extension=".png")
     return content
 

@@ -71,7 +71,9 @@ def test_a_seeds_image_is_the_same_in_any_batch_and_order(place, family):
 def test_a_grid_holds_the_images_in_the_order_of_their_seeds(place):
     files = drawn("pggan", "--seeds", "5,2")
     large = [files[f"seed-{n:04}.png"].repeat(4, 0).repeat(4, 1) for n in (5, 2)]
-    assert np.array_equal(files["seeds-5,2.png"], np.concatenate(large, axis=1))
+    white = np.full((len(large[0]), 4, 3), 255, np.uint8)
+    whole = np.concatenate([large[0], white, large[1]], axis=1)
+    assert np.array_equal(files["seeds-5,2.png"], whole)
 
 
 def test_sixteen_seeds_are_drawn_where_nothing_is_asked_for(place):
@@ -139,12 +141,12 @@ def test_a_mixing_grid_takes_the_columns_styles_in_the_given_layers(place):
         *("stylegan2", "--mix-rows", "0-1", "--mix-columns", "2-4", "--layers", "0-5"),
         *("--seeds", "0-4"),
     )
-    tile = 64
+    tile, gap = 64, 4
     whole = files["mix-0-1-by-2-4-layers-0-5.png"]
-    assert whole.shape == (3 * tile, 4 * tile, 3)
+    assert whole.shape == (3 * (tile + gap) - gap, 4 * (tile + gap) - gap, 3)
 
     def at(grid, row, column):
-        return grid[row * tile :, column * tile :][:tile, :tile]
+        return grid[row * (tile + gap) :, column * (tile + gap) :][:tile, :tile]
 
     images = [files[f"seed-{n:04}.png"].repeat(4, 0).repeat(4, 1) for n in range(5)]
     assert (at(whole, 0, 0) == 255).all()
