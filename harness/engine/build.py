@@ -17,11 +17,11 @@ from harness.data.order import ShownImages
 from harness.data.prepare import Prepared, prepare
 from harness.ema.closed_form import Setting
 from harness.engine import weights
+from harness.engine.arms import Evaluator
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.families import gan, optimizers
 from harness.engine.loops import EvaluationLoop, ImagesTrainLoop
 from harness.engine.posthoc import (
-    Evaluator,
     RebuiltArms,
     snapshot_hooks,
     track_settings,

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from harness.data.prepare import Prepared
+from harness.engine.arms import Evaluator
 from harness.engine.path_lengths import PathLengths
 from harness.errors import Diverged
 from harness.gans.base import GAN
@@ -16,14 +17,13 @@ from harness.images import to_uint8
 from harness.metrics.evaluation import Evaluation, neighbours
 from harness.metrics.features import load_extractor, upscale_to
 from harness.metrics.reference import load_reference
-from harness.seeding import generator
 from harness.spec.schema import Evaluate
 from harness.spec.vocabulary import PATH_METRICS
 
 _SWD_IMAGES = 8192
 
 
-class ArmsEvaluator:
+class ArmsEvaluator(Evaluator):
     """Measures each arm of a GAN against the real images.
 
     Images of a scale below the final one are enlarged to it (nearest) first, so that a metric
@@ -48,10 +48,7 @@ class ArmsEvaluator:
         device: torch.device,
         cache_dir: Path,
     ) -> None:
-        self.settings = settings
-        self.arms = dict(arms)
-        self.seed = seed
-        self.device = device
+        super().__init__(settings, arms, seed, device)
         self.scale = max(real.scales)
         spec = settings.extractor_spec
         weights = None if spec.weights is None else Path(spec.weights)
@@ -77,20 +74,6 @@ class ArmsEvaluator:
             for name, value in values.items()
             if name in self.settings.metrics
         }
-
-    @torch.no_grad()
-    def evaluate(self, model: GAN, iteration: int) -> dict[str, float]:
-        """Return every metric of every arm, by ``QUANTITY/ARM``.
-
-        Raises:
-            Diverged: if an image is not finite.
-        """
-        networks = model.networks()
-        values: dict[str, float] = {}
-        for arm, name in self.arms.items():
-            measured = self.measure(model, networks[name], iteration)
-            values |= {f"{quantity}/{arm}": value for quantity, value in measured.items()}
-        return values
 
     @torch.no_grad()
     def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
@@ -121,11 +104,6 @@ class ArmsEvaluator:
                 raise Diverged(iteration)
             evaluation.update(upscale_to(to_uint8(images), self.scale))
         return dict(zip(metrics, evaluation.compute().values(), strict=True))
-
-    def latents(self, model: GAN, purpose: str, count: int) -> Tensor:
-        """Return latents, the same on every device."""
-        random = generator(self.seed, purpose, model.images_shown)
-        return model.latents(count, random).to(self.device)
 
     @torch.no_grad()
     def samples(self, model: GAN, count: int) -> dict[str, NDArray[np.uint8]]:

@@ -11,17 +11,13 @@ from harness.ema.averaging import entries
 from harness.ema.closed_form import Setting
 from harness.ema.posthoc import rebuild
 from harness.ema.snapshots import Profile, find
-from harness.engine.evaluation import ArmsEvaluator
-from harness.engine.single_image import SingleImageEvaluator
+from harness.engine.arms import Evaluator
 from harness.gans.base import GAN
 from harness.hooks import PosthocEMAHook
 from harness.hooks.posthoc import track_name
 from harness.spec.schema import Spec, live_twins, rebuilt_arms
 
 _FOLDER = "posthoc"
-
-Evaluator = ArmsEvaluator | SingleImageEvaluator
-"""What measures the arms of a run: against a set of images, or against one."""
 
 
 def snapshot_hooks(spec: Spec, run_folder: Path) -> list[Hook]:

@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.data.prepare import Prepared
+from harness.engine.arms import Evaluator
 from harness.errors import Diverged
 from harness.gans.base import GAN
 from harness.images import to_uint8
 from harness.metrics.diversity import Diversity
 from harness.metrics.features import load_local_extractor
 from harness.metrics.sifid import LocalReference, sifid, spread
-from harness.seeding import generator
 from harness.spec.schema import Evaluate
 
 _PIXELS = 2**20
 """Drawn at once at most: a batch of images of 250 px takes about half a GiB in the networks."""
 
 
-class SingleImageEvaluator:
+class SingleImageEvaluator(Evaluator):
     """Measures each arm of a GAN against the one real image, by SIFID and diversity.
 
     Images of a scale below the final one are enlarged to it (bicubic) first, so that a metric means
@@ -53,10 +53,7 @@ class SingleImageEvaluator:
         seed: int,
         device: torch.device,
     ) -> None:
-        self.settings = settings
-        self.arms = dict(arms)
-        self.seed = seed
-        self.device = device
+        super().__init__(settings, arms, seed, device)
         spec = settings.extractor_spec
         self.extractor = load_local_extractor(
             spec.type,
@@ -71,20 +68,6 @@ class SingleImageEvaluator:
     def real_values(self) -> dict[str, float]:
         """Return nothing: against itself the real image scores 0, whatever it shows."""
         return {}
-
-    @torch.no_grad()
-    def evaluate(self, model: GAN, iteration: int) -> dict[str, float]:
-        """Return every metric of every arm, by ``QUANTITY/ARM``.
-
-        Raises:
-            Diverged: if an image is not finite.
-        """
-        networks = model.networks()
-        values: dict[str, float] = {}
-        for arm, name in self.arms.items():
-            measured = self.measure(model, networks[name], iteration)
-            values |= {f"{quantity}/{arm}": value for quantity, value in measured.items()}
-        return values
 
     @torch.no_grad()
     def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
@@ -104,11 +87,6 @@ class SingleImageEvaluator:
         if "diversity" in self.settings.metrics:
             values["diversity"] = diversity.compute()
         return self._asked(values)
-
-    def latents(self, model: GAN, purpose: str, count: int) -> Tensor:
-        """Return latents, the same on every device."""
-        random = generator(self.seed, purpose, model.images_shown)
-        return model.latents(count, random).to(self.device)
 
     @torch.no_grad()
     def samples(self, model: GAN, count: int) -> dict[str, NDArray[np.uint8]]:

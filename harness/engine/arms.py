@@ -1,0 +1,67 @@
+"""What every evaluator of a run's arms has in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from harness.gans.base import GAN
+from harness.seeding import generator
+from harness.spec.schema import Evaluate
+
+
+class Evaluator(ABC):
+    """Measures each arm of a GAN on the same latents.
+
+    Args:
+        settings: what is measured, on how many images.
+        arms: each arm's name and the name of its network in ``model.networks()``.
+        seed: the run's; latents are a function of it and the images shown.
+        device: where networks and extractor compute.
+    """
+
+    def __init__(
+        self, settings: Evaluate, arms: Mapping[str, str], seed: int, device: torch.device
+    ) -> None:
+        self.settings = settings
+        self.arms = dict(arms)
+        self.seed = seed
+        self.device = device
+
+    @abstractmethod
+    def real_values(self) -> dict[str, float]:
+        """Return what the real images themselves score, by metric."""
+
+    @abstractmethod
+    def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+        """Return every metric of one network, on the latents that all arms have in common.
+
+        Raises:
+            Diverged: if an image is not finite.
+        """
+
+    @abstractmethod
+    def samples(self, model: GAN, count: int) -> dict[str, NDArray[np.uint8]]:
+        """Return ``count`` images uint8 NHWC of each arm, from the same latents."""
+
+    @torch.no_grad()
+    def evaluate(self, model: GAN, iteration: int) -> dict[str, float]:
+        """Return every metric of every arm, by ``QUANTITY/ARM``.
+
+        Raises:
+            Diverged: if an image is not finite.
+        """
+        networks = model.networks()
+        values: dict[str, float] = {}
+        for arm, name in self.arms.items():
+            measured = self.measure(model, networks[name], iteration)
+            values |= {f"{quantity}/{arm}": value for quantity, value in measured.items()}
+        return values
+
+    def latents(self, model: GAN, purpose: str, count: int) -> Tensor:
+        """Return latents, the same on every device."""
+        random = generator(self.seed, purpose, model.images_shown)
+        return model.latents(count, random).to(self.device)
