@@ -99,35 +99,50 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("singan", help="pictures from a run that was trained on one image")
     _add_singan(one)
     one.set_defaults(run=_singan)
+
     one = commands.add_parser("import", help="check a published checkpoint, keep its generator")
-    one.add_argument("checkpoint", type=Path, help="torch's format, as *.pth, or safetensors")
-    one.add_argument("overrides", nargs="*", metavar="NAME=VALUE", help="as out_size=256")
-    one.add_argument(
-        "--model", choices=("pggan", "stylegan1", "stylegan2", "singan"), required=True
-    )
-    one.add_argument("--network", help="default: generator_ema, or generator where there is none")
-    one.add_argument("--noises", type=Path, help="SinGAN's pickle beside the checkpoint")
-    one.add_argument("--out", type=Path, help="default: imported/CHECKPOINT-NETWORK")
+    _add_import(one)
     one.set_defaults(run=_import)
 
     one = commands.add_parser("sample", help="draw from an imported generator or a run")
-    one.add_argument("subject", type=Path, help="generator.safetensors, its folder, or a run's")
-    one.add_argument("--arm", help="of a run: raw (the default) or an average's name")
-    one.add_argument("--seeds", help="as 0-15 (the default) or 3,7-9")
-    one.add_argument("--truncation", type=float, default=1.0, help="StyleGAN's psi, default 1")
-    one.add_argument("--interpolate", metavar="SEEDS", help="a film from seed to seed, as 0,1,2")
-    one.add_argument("--frames", type=_count, default=60, help="of the film, default 60")
-    one.add_argument("--space", choices=("z", "w"), default="z", help="of the film, default z")
-    one.add_argument("--video", choices=("gif", "mp4"), default="gif", help="default gif")
-    one.add_argument("--mix-rows", metavar="SEEDS", help="a grid of mixed styles: the rows' seeds,")
-    one.add_argument("--mix-columns", metavar="SEEDS", help="the columns' seeds, whose styles")
-    one.add_argument("--layers", metavar="RANGE", help="go into the rows' in these layers, as 0-3")
-    one.add_argument("--out", type=Path, help="default: drawn/NAME")
+    _add_sample(one)
     one.set_defaults(run=_sample)
 
     one = commands.add_parser("schema", help="print the JSON schema of a spec")
     one.set_defaults(run=_schema)
     return parser
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path, help="torch's format, as *.pth, or safetensors")
+    parser.add_argument("overrides", nargs="*", metavar="NAME=VALUE", help="as out_size=256")
+    parser.add_argument(
+        "--model", choices=("pggan", "stylegan1", "stylegan2", "singan"), required=True
+    )
+    parser.add_argument(
+        "--network", help="default: generator_ema, or generator where there is none"
+    )
+    parser.add_argument("--noises", type=Path, help="SinGAN's pickle beside the checkpoint")
+    parser.add_argument("--out", type=Path, help="default: imported/CHECKPOINT-NETWORK")
+
+
+def _add_sample(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("subject", type=Path, help="generator.safetensors, its folder, or a run's")
+    parser.add_argument("--arm", help="of a run: raw (the default) or an average's name")
+    parser.add_argument("--seeds", help="as 0-15 (the default) or 3,7-9")
+    parser.add_argument("--truncation", type=float, default=1.0, help="StyleGAN's psi, default 1")
+    parser.add_argument("--interpolate", metavar="SEEDS", help="a film from seed to seed, as 0,1,2")
+    parser.add_argument("--frames", type=_count, default=60, help="of the film, default 60")
+    parser.add_argument("--space", choices=("z", "w"), default="z", help="of the film, default z")
+    parser.add_argument("--video", choices=("gif", "mp4"), default="gif", help="default gif")
+    parser.add_argument(
+        "--mix-rows", metavar="SEEDS", help="a grid of mixed styles: the rows' seeds,"
+    )
+    parser.add_argument("--mix-columns", metavar="SEEDS", help="the columns' seeds, whose styles")
+    parser.add_argument(
+        "--layers", metavar="RANGE", help="go into the rows' in these layers, as 0-3"
+    )
+    parser.add_argument("--out", type=Path, help="default: drawn/NAME")
 
 
 def _add_spec(parser: argparse.ArgumentParser) -> None:

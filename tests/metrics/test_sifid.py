@@ -1,16 +1,19 @@
 """SIFID against scipy in float64, at its ends, and in the directions that a user relies on."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
 from PIL import Image, ImageFilter
 
-from harness.data.photograph import read
+from harness.data.photograph import prepare, read
 from harness.errors import DataError
 from harness.metrics.diversity import Diversity
 from harness.metrics.features import load_local_extractor
 from harness.metrics.sifid import LocalReference, sifid, spread
+from harness.spec.load import load
 
 EXTRACTOR = load_local_extractor("random-conv-64")
 
@@ -110,3 +113,12 @@ def test_the_value_is_the_median_with_its_quartiles():
     assert spread([4.0, 2.0]).median == 3.0
     with pytest.raises(DataError, match="draw at least one"):
         spread([])
+
+
+def test_what_the_quick_question_s_photograph_scores_mirrored():
+    """The number that docs/pages/singan.md sets beside the results: how low a sample may come."""
+    spec = load(Path("experiments/singan-ema.yaml"))
+    real = prepare(spec.data.root, spec.pyramid)
+    image = torch.from_numpy(np.array(real.scales[max(real.scales)]))
+    seen, mirrored = (EXTRACTOR.local(one)[0] for one in (image, image.flip(3)))
+    assert sifid(mirrored, LocalReference.of(seen)) == pytest.approx(0.42, abs=0.01)
