@@ -42,6 +42,13 @@ def tests_latest(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Kill, starve and mislead real runs, a hundred kills in all; writes results/faults/."""
+    _install(session, "test")
+    session.run("pytest", "tests/faults", "--whole", "results/faults", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting."""
     session.install("ruff", *PINNED)

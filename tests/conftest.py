@@ -21,6 +21,11 @@ from mmengine.runner import Runner
 from harness.engine.runner import QuietRunner
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the fault suite be run whole, which otherwise runs a sample of its cases."""
+    parser.addoption("--whole", type=Path, metavar="FOLDER", help="tests/faults: where results go")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)

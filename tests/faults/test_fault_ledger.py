@@ -1,0 +1,23 @@
+"""The ledger keeps what it is given, and nothing else."""
+
+import pytest
+from fault_ledger import Ledger
+
+from harness.records.store import read_json
+
+
+def test_a_table_is_written_in_one_order_whatever_the_tests_order_was(tmp_path):
+    ledger = Ledger()
+    for name in ("wind", "frost"):
+        ledger.add("faults", fault=name, done="a", promised="b", held="yes")
+    ledger.write(tmp_path)
+    assert (tmp_path / "faults.csv").read_text() == (
+        "fault,done,promised,held\nfrost,a,b,yes\nwind,a,b,yes\n"
+    )
+    assert read_json(tmp_path / "machine.json")["device"] == "cpu"
+    assert not (tmp_path / "kills.csv").exists()
+
+
+def test_a_row_of_other_fields_is_refused():
+    with pytest.raises(ValueError, match="fields are"):
+        Ledger().add("faults", fault="frost")
