@@ -112,7 +112,7 @@ LAYERS = (
     ("gans", "gen_metrics", "checkpoints"),
     ("networks", "data", "metrics", "ema", "visuals"),
     ("registry",),
-    ("structures", "pickles", "isolation"),
+    ("structures", "pickles", "isolation", "interrupts"),
     ("compat", "seeding", "images"),
     ("plan",),
     ("records",),
