@@ -4,7 +4,7 @@ Data order, latents and every other draw are functions of the seed and the image
 iteration is replayed, and a resume after a million iterations costs what one after ten does.
 """
 
-import os
+import multiprocessing
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ from harness.engine import checkpoints
 from harness.errors import Diverged
 from harness.interrupts import Interrupts
 from harness.plan.keeping import Keeping
-from harness.records.store import RowsMark, RunFolder
+from harness.records.store import CHECKPOINTS, RowsMark, RunFolder
 
 
 class Keeper:
@@ -49,7 +49,7 @@ class Keeper:
         """Whether the run goes on with an evaluation that was not ended."""
         self._identity = dict(identity)
         self._keeping = keeping
-        self._parent = os.getppid()
+        self._parent = multiprocessing.parent_process()
         self._begin = self._last = time.monotonic()
         self._state = self._newest()
         self.iteration: int = 0 if self._state is None else self._state["meta"]["iter"]
@@ -75,7 +75,8 @@ class Keeper:
         """
         self.beat()
         # A run whose harness was killed would go on unseen.
-        if self.interrupts.requested or os.getppid() != self._parent:
+        alone = self._parent is not None and not self._parent.is_alive()
+        if self.interrupts.requested or alone:
             self.save(runner)
             raise KeyboardInterrupt
         if time.monotonic() - self._last >= self._keeping.every_sec:
@@ -105,14 +106,9 @@ class Keeper:
             restore(runner, self._state)
             self.evaluation_due = self._state["meta"]["evaluation_due"]
 
-    def remove(self) -> None:
-        """Remove all checkpoints, of a run that has finished."""
-        for path in checkpoints.find(self._folder):
-            path.unlink()
-
     @property
     def _folder(self) -> Path:
-        return self.folder.path / "checkpoints"
+        return self.folder.path / CHECKPOINTS
 
     def _newest(self) -> dict[str, Any] | None:
         """Return the newest sound checkpoint whose rows are there, too."""

@@ -132,7 +132,6 @@ def _outcome(
             here = resumed(here, read_json(folder.path / "machine.json"), keeper.iteration)
         folder.begin(run.settings, here, keeper.mark)
         iterations = train(run, keeper, torch_device, machine.cache_dir)
-        keeper.remove()
         return Outcome(Status.FINISHED, "", iterations, sec())
     except Diverged as error:
         return Outcome(Status.DIVERGED, str(error), error.iteration, sec())

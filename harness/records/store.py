@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from io import FileIO
 from pathlib import Path
@@ -115,6 +116,9 @@ def check_format(path: Path, version: object) -> None:
         )
 
 
+CHECKPOINTS = "checkpoints"
+
+
 class RowsMark(TypedDict):
     """How far a run's rows went: their length, and what they were."""
 
@@ -199,7 +203,7 @@ class RunFolder:
             raise _unwritable(self.rows_file, error) from None
 
     def end(self, outcome: Outcome) -> None:
-        """Write how the run ended."""
+        """Write how the run ended; one that has finished needs its checkpoints no longer."""
         if self._rows is not None:
             self._rows.close()
             self._rows = None
@@ -212,6 +216,8 @@ class RunFolder:
                 "sec": outcome.sec,
             },
         )
+        if outcome.status is Status.FINISHED:
+            shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 
     def _cut_back(self, size: int) -> None:
         later = self.rows_file.read_bytes()[size:]
