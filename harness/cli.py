@@ -4,7 +4,6 @@ argparse rather than a richer library: `harness --help` has to answer at once.
 """
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness import __version__
+from harness.arguments import count, natural, positive
 from harness.errors import HarnessError
 
 
@@ -112,6 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_sample(one)
     one.set_defaults(run=_sample)
 
+    one = commands.add_parser("doctor", help="what of machine, libraries and data is in order")
+    one.add_argument("--json", action="store_true", dest="as_json", help="for scripts")
+    _add_spec(one, "?")
+    one.set_defaults(run=_doctor)
+
     one = commands.add_parser("schema", help="print the JSON schema of a spec")
     one.set_defaults(run=_schema)
     return parser
@@ -136,7 +141,7 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", help="as 0-15 (the default) or 3,7-9")
     parser.add_argument("--truncation", type=float, default=1.0, help="StyleGAN's psi, default 1")
     parser.add_argument("--interpolate", metavar="SEEDS", help="a film from seed to seed, as 0,1,2")
-    parser.add_argument("--frames", type=_count, default=60, help="of the film, default 60")
+    parser.add_argument("--frames", type=count, default=60, help="of the film, default 60")
     parser.add_argument("--space", choices=("z", "w"), default="z", help="of the film, default z")
     parser.add_argument("--video", choices=("gif", "mp4"), default="gif", help="default gif")
     parser.add_argument(
@@ -149,20 +154,22 @@ def _add_sample(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="default: drawn/NAME")
 
 
-def _add_spec(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("spec", type=Path, help="a YAML file, such as experiments/pggan-ema.yaml")
+def _add_spec(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    parser.add_argument(
+        "spec", nargs=nargs, type=Path, help="a YAML file, such as experiments/pggan-ema.yaml"
+    )
     parser.add_argument("overrides", nargs="*", metavar="FIELD=VALUE", help="as train.kimg=20")
     parser.add_argument("--tier", default="quick", help="quick, gpu, paper, ... (default quick)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--jobs", type=_count, help="runs side by side (default: one a core)")
+    parser.add_argument("--jobs", type=count, help="runs side by side (default: one a core)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--results", type=Path, default=Path("results"), help="of the reports")
     parser.add_argument(
-        "--checkpoint-sec", type=_positive, default=300.0, help="between two of a run (default 300)"
+        "--checkpoint-sec", type=positive, default=300.0, help="between two of a run (default 300)"
     )
-    parser.add_argument("--checkpoints", type=_count, default=2, help="that are kept (default 2)")
+    parser.add_argument("--checkpoints", type=count, default=2, help="that are kept (default 2)")
     parser.add_argument(
-        "--stall-min", type=_positive, default=30.0, help="end a run without progress (default 30)"
+        "--stall-min", type=positive, default=30.0, help="end a run without progress (default 30)"
     )
 
 
@@ -181,11 +188,11 @@ def _add_singan(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--image", help="the image to begin with, or shipped:NAME")
     parser.add_argument("--mask", help="white where the image may change")
-    parser.add_argument("--scale", type=_natural, help="the first scale that is not given, 0: all")
+    parser.add_argument("--scale", type=natural, help="the first scale that is not given, 0: all")
     parser.add_argument("--size", type=_size, metavar="HxW", help="of samples, in px, as 200x600")
     parser.add_argument("--factor", type=float, help="of super-resolution (default 4)")
-    parser.add_argument("--count", type=_count, help="images (default 1), or frames (default 40)")
-    parser.add_argument("--seed", type=_natural, default=0)
+    parser.add_argument("--count", type=count, help="images (default 1), or frames (default 40)")
+    parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--arm", default="raw", help="raw, or an EMA shadow's name (default raw)")
     parser.add_argument("--out", type=Path, help="folder of the pictures (default RUN_FOLDER/TASK)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -196,28 +203,6 @@ def _size(text: str) -> tuple[int, int]:
     if len(sides) != 2 or not all(side.isdecimal() for side in sides):
         raise argparse.ArgumentTypeError(f"{text!r} is not HxW in px, as 200x600")
     return int(sides[0]), int(sides[1])
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return number
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return int(text)
 
 
 # Each command imports what it needs: planning and help must not pay for training.
@@ -289,6 +274,16 @@ def _sample(options: argparse.Namespace) -> int:
     from harness.drawing.sampling import sample
 
     return sample(options)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from harness.doctor import BROKEN, REST, libraries_only, show
+
+    try:
+        from harness.commands import doctor
+    except BROKEN:  # a library that every command needs is missing: say which
+        return show([*libraries_only(), REST], options.as_json)
+    return doctor(options)
 
 
 def _schema(options: argparse.Namespace) -> int:

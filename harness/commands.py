@@ -6,12 +6,12 @@ import os
 import re
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from harness.errors import OutputError, RecordsError, ResultsDiffer, SpecError
-from harness.plan.arms import Arm
+from harness.plan.arms import table
 from harness.plan.expand import ONLY_LEVEL, Plan, expand
 from harness.plan.keeping import Keeping, checkpoint_gib
 from harness.plan.price import Price, best_jobs, price, snapshots, snapshots_gib
@@ -93,7 +93,7 @@ class Job:
             f"  report     {self.results_dir}",
             "",
             f"  {len(plan.arms)} arms in every run; an average's half-life is at the final scale:",
-            *_arm_lines(plan.arms),
+            *table(plan.arms),
         ]
         return "\n".join(lines)
 
@@ -225,6 +225,24 @@ def verify(folders: Sequence[Path], readmes: Sequence[Path], update: bool) -> in
     return 0
 
 
+def doctor(options: argparse.Namespace) -> int:
+    """Say what is in order and what is not; with a spec, what it needs has to be."""
+    from harness.doctor import Case, examine, show
+
+    case = Case(options.runs, options.results, CACHE_DIR.expanduser(), options.device)
+    if options.spec is not None:
+        job = Job.of(options)
+        needed_gib = job.price.disk_gib + job._checkpoints_gib
+        case = replace(
+            case,
+            runs_dir=job.runs_dir,
+            results_dir=job.results_dir,
+            spec=job.plan.spec,
+            disk_gib=needed_gib,
+        )
+    return show(examine(case), options.as_json)
+
+
 def schema() -> str:
     """Return the JSON schema of a spec, for editors."""
     return json.dumps(Spec.model_json_schema(), indent=1)
@@ -252,28 +270,6 @@ def _posthoc_line(spec: Spec) -> list[str]:
     return [
         f"  post-hoc   {len(posthoc.rebuild)} averages rebuilt from sigma_rel {widths}: "
         f"{snapshots(spec)} snapshots of each, {_size(snapshots_gib(spec))} a run"
-    ]
-
-
-def _arm_lines(arms: Sequence[Arm]) -> list[str]:
-    rows = [("arm", "mode", "momentum", "decay", "half-life", "spans", "interval", "start")]
-    rows += [
-        (
-            arm.name,
-            arm.interp_mode or "-",
-            "-" if arm.momentum is None else f"{arm.momentum:.3g}",
-            "-" if arm.decay is None else f"{arm.decay:.5g}",
-            "-" if arm.half_life_kimg is None else f"{arm.half_life_kimg:.3g} kimg",
-            "-" if arm.span is None else f"{arm.span:.1%} of the run",
-            "never" if arm.interval == -1 else str(arm.interval),
-            str(arm.start_iter),
-        )
-        for arm in arms
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "    " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
-        for row in rows
     ]
 
 

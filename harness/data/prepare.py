@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import PIL
@@ -70,7 +70,7 @@ def prepare(source: DataSource, scales: Sequence[int], cache_dir: Path) -> Prepa
             [f"scales {refused}: allowed are powers of two from 1 to {source.resolution}"]
         )
     with opened(source) as listing:
-        folder = cache_dir.expanduser() / _key(listing, source)
+        folder = cache_dir.expanduser() / key(listing, source)
         with _locked(folder):
             entry = _read(folder)
             if missing := [s for s in wanted if s not in entry.scales]:
@@ -104,8 +104,8 @@ def area_averages(image: Pixels, scales: Sequence[int]) -> dict[int, Pixels]:
         sums = sums[:, :, ::2] + sums[:, :, 1::2]
 
 
-def _key(listing: Listing, source: DataSource) -> str:
-    """Name the entry of these bytes under these options."""
+def key(listing: Listing, source: DataSource) -> str:
+    """Return the folder's name in the cache of these bytes under these options; reads them all."""
     options = [FORMAT, PIL.__version__, source.type]
     options += [source.resolution, source.crop, source.broken]
     key = hashlib.sha256(json.dumps(options).encode())
@@ -116,6 +116,15 @@ def _key(listing: Listing, source: DataSource) -> str:
             data = str(problem).encode()
         key.update(f"{name!a} {len(data)} ".encode() + hashlib.sha256(data).digest())
     return key.hexdigest()[:32]
+
+
+def damaged(folder: Path) -> tuple[str, ...]:
+    """Return the names of a cache entry's files that are missing or not as they were written."""
+    recorded = _recorded(folder)
+    if recorded is None:
+        return ("entry.json",)
+    kept = _read(folder).scales
+    return tuple(f"{scale}.npy" for scale in recorded["checks"] if int(scale) not in kept)
 
 
 @contextmanager
@@ -142,14 +151,22 @@ class _Entry:
     scales: Mapping[int, Pixels] = field(default_factory=dict)
 
 
-def _read(folder: Path) -> _Entry:
+def _recorded(folder: Path) -> dict[str, Any] | None:
+    """Return what an entry says of itself; None where that is missing or altered."""
     try:
         seal, _, body = (folder / "entry.json").read_text("utf-8").partition("\n")
     except (FileNotFoundError, UnicodeDecodeError):
-        return _Entry()
+        return None
     if seal != hashlib.sha256(body.encode()).hexdigest():
+        return None
+    entry: dict[str, Any] = json.loads(body)
+    return entry
+
+
+def _read(folder: Path) -> _Entry:
+    entry = _recorded(folder)
+    if entry is None:
         return _Entry()
-    entry = json.loads(body)
     checks, scales = {}, {}
     for scale, check in ((int(s), check) for s, check in entry["checks"].items()):
         pixels = _sound(folder / f"{scale}.npy", (entry["count"], 3, scale, scale), check)

@@ -90,7 +90,7 @@ def prepared(
     if isinstance(spec.model, SinGAN):
         real = photograph.prepare(spec.data.root or "", spec.pyramid)
         return real, SingleImageEvaluator(spec.evaluate, real, arms, seed, device)
-    real = prepare(_source(spec), spec.growth.scales, cache_dir / "data")
+    real = prepare(data_source(spec), spec.growth.scales, cache_dir / "data")
     return real, ArmsEvaluator(spec.evaluate, real, arms, seed, device, cache_dir / "reference")
 
 
@@ -197,7 +197,8 @@ def runner_of(
     )
 
 
-def _source(spec: Spec) -> DataSource:
+def data_source(spec: Spec) -> DataSource:
+    """Return the set that a spec of several images trains on, at the final scale."""
     data = spec.data
     assert data.type != "image"  # checks.py sees to it
     return DataSource(

@@ -33,7 +33,7 @@ _LOCAL_LAYERS = (
 )
 _LOCAL_FIELD_PX = 23
 
-_WHAT = (
+WHAT = (
     f"put {FILE_NAME} (95.6 MB, a release asset of mseitzer/pytorch-fid; toshas/torch-fidelity "
     f"releases the same file) there or name it in {ENVIRONMENT_VARIABLE}; nothing is downloaded"
 )
@@ -70,7 +70,7 @@ class InceptionExtractor:
         path = weights_path() if weights is None else weights
         self.digest = (weights_sha256 or SHA256).lower()
         self.device = device
-        read_weights(path, self.digest, what=_WHAT)
+        read_weights(path, self.digest, what=WHAT)
         self._network = _load_network(path).to(device)
 
     @torch.inference_mode()
@@ -122,5 +122,5 @@ def _load_network(path: Path) -> torch.nn.Module:
         )
     except (RuntimeError, pickle.UnpicklingError) as error:
         raise WeightsError(
-            f"weights {path} are not an InceptionV3 state dict of torch-fidelity: {_WHAT}"
+            f"weights {path} are not an InceptionV3 state dict of torch-fidelity: {WHAT}"
         ) from error

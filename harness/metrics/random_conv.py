@@ -7,6 +7,7 @@ nothing beside Inception's. Shape letters: N images, P positions, F features.
 
 import hashlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ from harness.metrics.extractor import (
 )
 
 NAME = "random-conv-64"
+SHA256 = "aa063c60714f4689bd12edd7cee7829dc9f157fd139e2301e8a5014a49027797"
+"""What ``digest`` gives wherever numpy draws the kernels as it has to."""
 RECEPTIVE_FIELD_PX = 17
 """Side of the square of pixels that a local feature sees; neighbours are 4 px apart."""
 
@@ -53,6 +56,14 @@ def weights() -> tuple[Tensor, ...]:
     return tuple(kernels)
 
 
+def digest(kernels: Sequence[Tensor]) -> str:
+    """Return the sha256 of kernels, float32 OIKK, in hexadecimal."""
+    sums = hashlib.sha256()
+    for kernel in kernels:
+        sums.update(kernel.numpy().tobytes())
+    return sums.hexdigest()
+
+
 class RandomConvExtractor:
     """F = 64 features of 17 x 17 px each; an image's features are their mean.
 
@@ -76,10 +87,7 @@ class RandomConvExtractor:
         if weights_path is not None or weights_sha256 is not None:
             raise SpecError([f"evaluate.extractor: {NAME} is untrained and takes no weights"])
         kernels = weights()
-        sums = hashlib.sha256()
-        for kernel in kernels:
-            sums.update(kernel.numpy().tobytes())
-        self.digest = sums.hexdigest()
+        self.digest = digest(kernels)
         self.device = device
         self._kernels = [kernel.to(device) for kernel in kernels]
 

@@ -1,5 +1,6 @@
 """The arms of a run: the trained generator and the EMA shadows that ride along."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.spec.schema import Ema, Spec
@@ -51,3 +52,26 @@ def _shadow(name: str, ema: Ema, spec: Spec) -> Arm:
         half_life = half_life_kimg(momentum, images)
     span = None if momentum is None else images / momentum / spec.total_images
     return Arm(name, ema.interp_mode, momentum, half_life, span, ema.interval, ema.start_iter)
+
+
+def table(arms: Sequence[Arm]) -> list[str]:
+    """Return the arms as aligned lines, a heading first."""
+    rows = [("arm", "mode", "momentum", "decay", "half-life", "spans", "interval", "start")]
+    rows += [
+        (
+            arm.name,
+            arm.interp_mode or "-",
+            "-" if arm.momentum is None else f"{arm.momentum:.3g}",
+            "-" if arm.decay is None else f"{arm.decay:.5g}",
+            "-" if arm.half_life_kimg is None else f"{arm.half_life_kimg:.3g} kimg",
+            "-" if arm.span is None else f"{arm.span:.1%} of the run",
+            "never" if arm.interval == -1 else str(arm.interval),
+            str(arm.start_iter),
+        )
+        for arm in arms
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "    " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -14,6 +14,7 @@ from typing import Any
 _LIBRARIES = ("torch", "torchvision", "mmengine", "numpy", "scipy", "torch-fidelity")
 _KIND = ("cpu", "isa", "device", "threads", "arithmetic", "python", "libraries")
 """Fields that decide the bits of a run."""
+_NOT_OF_A_RUN = frozenset({"report", "bench", "conformance", "doctor", "cli.py"})
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -94,7 +95,7 @@ def source_digest() -> str:
     """Return a digest of every source file that a run executes."""
     total = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
-        if path.relative_to(PACKAGE).parts[0] not in {"report", "bench", "conformance", "cli.py"}:
+        if path.relative_to(PACKAGE).parts[0] not in _NOT_OF_A_RUN:
             total.update(path.relative_to(PACKAGE).as_posix().encode())
             total.update(path.read_bytes())
     return total.hexdigest()[:12]

@@ -38,6 +38,7 @@ sys.exit(code)
         ["singan", "--help"],
         ["import", "--help"],
         ["sample", "--help"],
+        ["doctor", "--help"],
     ],
     ids=" ".join,
 )
@@ -103,9 +104,9 @@ def test_the_torch_free_packages_name_no_torch(package):
 
 
 LAYERS = (
-    ("cli", "commands"),
+    ("cli", "commands", "arguments"),
     ("conformance",),
-    ("report", "bench", "drawing"),
+    ("report", "bench", "drawing", "doctor"),
     ("launch",),
     ("engine",),
     ("hooks",),
