@@ -142,7 +142,7 @@ class Job:
     def _check_folders(self) -> None:
         """Find out before training whether the results can be written, and may be."""
         machine = self.results_dir / "machine.json"
-        if machine.exists():
+        if os.path.lexists(machine):
             read_json(machine)
         for folder in (self.runs_dir, self.results_dir):
             probe = folder / ".writable"

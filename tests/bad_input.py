@@ -4,9 +4,11 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import stat
 import traceback
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +34,24 @@ class Answer:
     lines: tuple[str, ...]
     wrong: tuple[str, ...]
 
+    @property
+    def first(self) -> str:
+        """The first line."""
+        return self.lines[0] if self.lines else ""
+
+    @property
+    def word(self) -> str:
+        """The answer in a word or two."""
+        if self.wrong:
+            return f"WRONG: {self.wrong[0].splitlines()[-1]}"
+        return "refused" if self.code == 2 else "accepted, rightly"
+
 
 def refused(
-    arguments: Sequence[str | Path], folder: Path, names: Sequence[str] = ("FOLDER",)
+    arguments: Sequence[str | Path],
+    folder: Path,
+    names: Sequence[str] = ("FOLDER",),
+    allowed: Sequence[int] = (),
 ) -> Answer:
     """Run a command in this process and find out whether it refused what it was given.
 
@@ -42,21 +59,48 @@ def refused(
         arguments: as after ``harness``.
         folder: holds everything that the command may touch; read and compared before and after.
         names: texts of which one has to stand in what is said, the file's or the field's name.
+        allowed: other exit codes that are right, of what may be sound after all.
     """
     before = contents(folder)
     code, text = _said(arguments)
     after = contents(folder)
     lines = tuple(text.replace(str(folder), "FOLDER").splitlines())
+    if code in allowed:
+        return Answer(code, lines, ())
     wrong = [*_wrong_code(code, text), *_wrong_lines(lines, names), *_wrong_files(before, after)]
     return Answer(code, lines, tuple(wrong))
 
 
 def hold(ledger: Ledger, kind: str, case: str, answer: Answer, found_by: str = "by hand") -> None:
     """Leave the case's row, then fail unless it was refused as it should be."""
-    first = answer.lines[0] if answer.lines else ""
-    word = "refused" if not answer.wrong else f"WRONG: {answer.wrong[0].splitlines()[-1]}"
-    ledger.add("inputs", kind=kind, case=case, found_by=found_by, answer=word, message=first)
+    fields = {"kind": kind, "case": case, "found_by": found_by}
+    ledger.add("inputs", **fields, answer=answer.word, message=answer.first)
     assert not answer.wrong, "\n".join([case, *answer.wrong, *answer.lines])
+
+
+@contextlib.contextmanager
+def harvest(
+    ledger: Ledger, kind: str, found_by: str, what: str
+) -> Iterator[Callable[[Answer, str], None]]:
+    """Collect generated cases: a row for each kind of answer among them, and one that counts."""
+    counts: Counter[str] = Counter()
+    kept: dict[tuple[str, str], tuple[str, Answer]] = {}
+
+    def add(answer: Answer, case: str) -> None:
+        counts[answer.word] += 1
+        shape = re.sub(r"'[^']*'|\d+", "#", answer.first.rpartition("FOLDER")[2])
+        kept.setdefault((answer.word, shape), (case, answer))
+        assert not answer.wrong, "\n".join([case, *answer.wrong, *answer.lines])
+
+    try:
+        yield add
+    finally:
+        fields = {"kind": kind, "found_by": found_by}
+        for case, answer in kept.values():
+            ledger.add("inputs", **fields, case=case, answer=answer.word, message=answer.first)
+        words = ", ".join(f"{number} {word}" for word, number in counts.most_common())
+        case = f"in all, {counts.total()} {what}"
+        ledger.add("inputs", **fields, case=case, answer=words, message="")
 
 
 def contents(folder: Path) -> dict[str, str]:

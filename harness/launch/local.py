@@ -104,7 +104,7 @@ def finished(path: Path) -> bool:
         RecordsError: if a newer harness wrote it.
     """
     machine = path / "machine.json"
-    if machine.exists():
+    if os.path.lexists(machine):
         read_json(machine)
     outcome = RunFolder(path).outcome()
     return outcome is not None and outcome.status is Status.FINISHED
