@@ -6,6 +6,7 @@ argparse rather than a richer library: `harness --help` has to answer at once.
 import argparse
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +53,11 @@ class _Parser(argparse.ArgumentParser):
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse a command line; overrides may stand before, between and after the options."""
     parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    for text in given:
+        if "\0" in text:
+            parser.error(f"{text}: no name and no value has a NUL in it")
+    options, rest = parser.parse_known_args(given)
     if any(text.startswith("-") for text in rest) or (rest and "overrides" not in options):
         parser.error(f"unknown arguments: {' '.join(rest)}")
     if rest:
@@ -188,21 +193,25 @@ def _add_singan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
 
 
+_FEW_DIGITS = re.compile(r"[0-9]{1,9}")
+"""Of a count that can be meant."""
+
+
 def _size(text: str) -> tuple[int, int]:
     sides = text.split("x")
-    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+    if len(sides) != 2 or not all(map(_FEW_DIGITS.fullmatch, sides)):
         raise argparse.ArgumentTypeError(f"{text!r} is not HxW in px, as 200x600")
     return int(sides[0]), int(sides[1])
 
 
 def _natural(text: str) -> int:
-    if not text.isdecimal():
+    if not re.fullmatch(r"[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not _FEW_DIGITS.fullmatch(text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
 

@@ -55,7 +55,7 @@ LINES = {
     "an unknown benchmark": (["bench", "speeed"], "speeed"),
     "averages of no module": (["check-ema", "none"], "none"),
     "averages of a missing module": (["check-ema", "none.such:make"], "none.such"),
-    "averages of a missing name": (["check-ema", "json:none"], "json:none"),
+    "averages of a missing name": (["check-ema", "json:none"], "none"),
     "a sample of nothing": (["sample", "none"], "none"),
     "a sample of a spec": (["sample", "demo.yaml"], "demo.yaml"),
     "a sample with NUL": (["sample", "a\0b"], "a\\x00b"),

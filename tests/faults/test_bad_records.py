@@ -1,6 +1,7 @@
 """Records that are torn, foreign or hostile: they are refused, and none is lost."""
 
 import json
+import math
 import os
 import random
 import shutil
@@ -171,8 +172,8 @@ def test_a_run_s_file_of_junk(case, name, ledger, place):
 @pytest.mark.parametrize("name", RESULT_FILES)
 @pytest.mark.parametrize("case", JUNK)
 def test_a_results_file_of_junk(case, name, ledger, whole, place):
-    if not whole and name == "outcomes.csv":
-        pytest.skip("read as runs.csv is")
+    if not whole and name in {"outcomes.csv", "machine.json"}:
+        pytest.skip("read as the others are")
     (results(place) / name).write_bytes(JUNK[case])
     hold(ledger, "record", f"results' {name}: {case}", refused(verify(place), place, [name]))
 
@@ -253,6 +254,29 @@ def test_a_run_refuses_results_it_cannot_read(case, ledger, place):
     (results(place) / "machine.json").write_bytes(JUNK[case])
     answer = refused(arguments(place, "run"), place, ["machine.json"])
     hold(ledger, "record", f"harness run, results' machine.json: {case}", answer)
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "spec.yaml"])
+@pytest.mark.parametrize("case", [case for case in JUNK if "format" not in case])
+def test_what_is_drawn_from_is_junk(case, name, ledger, whole, place):
+    folder = a_run(place)
+    (folder / "weights.safetensors").write_bytes(b"")
+    (folder / name).write_bytes(JUNK[case])
+    for command in (["sample", folder], ["singan", folder, "sample"])[: 2 if whole else 1]:
+        answer = refused(command, place, [name])
+        hold(ledger, "record", f"harness {command[0]}, a run's {name}: {case}", answer)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 1e308, 5e-324, -0.0, 2**53])
+def test_a_value_at_the_edge_is_reported_and_drawn(value, ledger, whole, place, capsys):
+    if not whole and value != math.inf:
+        pytest.skip("drawing takes seconds: one of a sample")
+    for path in (place / "runs/demo/quick").glob("*/rows.jsonl"):
+        header, *rows = map(json.loads, path.read_text().splitlines())
+        changed = [header, *({**row, "value": value} for row in rows)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in changed))
+    answer = refused(arguments(place), place, allowed=(0, 1))
+    hold(ledger, "record", f"all values {value}", answer)
 
 
 @pytest.mark.parametrize("missing", RESULT_FILES)
