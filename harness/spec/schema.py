@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from harness.errors import DataError
 from harness.spec.growth import GrowthSchedule
 from harness.spec.measuring import Evaluate, Extractor, Lpips, MetricName
 from harness.spec.models import PGGAN, BatchSize, Model, SinGAN, StyleGAN1, StyleGAN2
@@ -125,7 +126,10 @@ class Spec(Section):
         """
         assert isinstance(self.model, SinGAN)
         model = self.model
-        height, width = size_of(self.data.root or "")
+        try:
+            height, width = size_of(self.data.root or "")
+        except DataError as error:
+            raise DataError(f"data.root: {error}") from None
         return Pyramid.of(
             height,
             width,

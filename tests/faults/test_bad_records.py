@@ -267,7 +267,9 @@ def test_what_is_drawn_from_is_junk(case, name, ledger, whole, place):
         hold(ledger, "record", f"harness {command[0]}, a run's {name}: {case}", answer)
 
 
-@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 1e308, 5e-324, -0.0, 2**53])
+@pytest.mark.parametrize(
+    "value", [math.inf, -math.inf, math.nan, 1e308, 1e120, 5e-324, -0.0, 2**53]
+)
 def test_a_value_at_the_edge_is_reported_and_drawn(value, ledger, whole, place, capsys):
     if not whole and value != math.inf:
         pytest.skip("drawing takes seconds: one of a sample")
