@@ -305,7 +305,7 @@ OVERRIDES = (
 @pytest.mark.parametrize("override", OVERRIDES, ids=range(len(OVERRIDES)))
 def test_an_override_that_cannot_be_meant(override, ledger, tmp_path):
     shown = override.encode("unicode_escape").decode()
-    answer = refused(["plan", write(tmp_path), override], tmp_path, ["command line: "])
+    answer = refused(["plan", write(tmp_path), override], tmp_path, ["command line: ", "NUL"])
     hold(ledger, "spec", f"an override: {shown[:40]}", answer)
 
 
