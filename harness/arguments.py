@@ -2,11 +2,15 @@
 
 import argparse
 import math
+import re
+
+_FEW_DIGITS = re.compile(r"[0-9]{1,9}")
+"""Of a count that can be meant."""
 
 
 def natural(text: str) -> int:
     """Read a whole number of at least 0."""
-    if not text.isdecimal():
+    if not re.fullmatch(r"[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
 
@@ -24,6 +28,14 @@ def positive(text: str) -> float:
 
 def count(text: str) -> int:
     """Read a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
+    if not _FEW_DIGITS.fullmatch(text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def size(text: str) -> tuple[int, int]:
+    """Read H and W in px."""
+    sides = text.split("x")
+    if len(sides) != 2 or not all(map(_FEW_DIGITS.fullmatch, sides)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HxW in px, as 200x600")
+    return int(sides[0]), int(sides[1])

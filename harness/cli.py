@@ -4,6 +4,7 @@ argparse rather than a richer library: `harness --help` has to answer at once.
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness import __version__
-from harness.arguments import count, natural, positive
-from harness.errors import HarnessError
+from harness.arguments import count, natural, positive, size
+from harness.errors import HarnessError, printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 (results differ, runs failed), 2 (bad input) or 130 (Ctrl-C)."""
+    _speak_of_any_name()
     options = _parsed(arguments)
     # A plug-in of another package must not change what a spec means, nor cost a search for it.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -24,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except HarnessError as error:
-        for line in str(error).splitlines():
+        for line in error.lines:
             print(f"harness: {line}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
@@ -40,15 +42,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _speak_of_any_name() -> None:
+    # A file's name may hold bytes that are no text.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"harness: {message}; see {self.prog} --help\n")
+        self.exit(2, f"harness: {printable(message)}; see {self.prog} --help\n")
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse a command line; overrides may stand before, between and after the options."""
     parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    for text in given:
+        if "\0" in text:
+            parser.error(f"{text}: no name and no value has a NUL in it")
+    options, rest = parser.parse_known_args(given)
     if any(text.startswith("-") for text in rest) or (rest and "overrides" not in options):
         parser.error(f"unknown arguments: {' '.join(rest)}")
     if rest:
@@ -189,20 +201,13 @@ def _add_singan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--image", help="the image to begin with, or shipped:NAME")
     parser.add_argument("--mask", help="white where the image may change")
     parser.add_argument("--scale", type=natural, help="the first scale that is not given, 0: all")
-    parser.add_argument("--size", type=_size, metavar="HxW", help="of samples, in px, as 200x600")
+    parser.add_argument("--size", type=size, metavar="HxW", help="of samples, in px, as 200x600")
     parser.add_argument("--factor", type=float, help="of super-resolution (default 4)")
     parser.add_argument("--count", type=count, help="images (default 1), or frames (default 40)")
     parser.add_argument("--seed", type=natural, default=0)
     parser.add_argument("--arm", default="raw", help="raw, or an EMA shadow's name (default raw)")
     parser.add_argument("--out", type=Path, help="folder of the pictures (default RUN_FOLDER/TASK)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-
-
-def _size(text: str) -> tuple[int, int]:
-    sides = text.split("x")
-    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
-        raise argparse.ArgumentTypeError(f"{text!r} is not HxW in px, as 200x600")
-    return int(sides[0]), int(sides[1])
 
 
 # Each command imports what it needs: planning and help must not pay for training.

@@ -16,19 +16,40 @@ A message names what was given, what is allowed and what to do.
 
 from collections.abc import Sequence
 
+_LONGEST_LINE = 560
+_MOST_LINES = 200
+
+
+def printable(text: str) -> str:
+    """Return text as one line: control characters escaped, the middle left out if it is long."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if len(text) <= _LONGEST_LINE:
+        return text
+    return f"{text[: _LONGEST_LINE - 200]} ... {text[-190:]}"
+
 
 class HarnessError(Exception):
-    """Root of all errors that a user can mend."""
+    """Root of all errors that a user can mend; holds every problem found, mostly one."""
 
     exit_code = 2
 
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+    @property
+    def lines(self) -> list[str]:
+        """The problems as a terminal can show them, a line for each."""
+        shown = [printable(problem) for problem in self.problems[:_MOST_LINES]]
+        more = len(self.problems) - len(shown)
+        return [*shown, *([f"and {more} more"] if more else [])]
+
 
 class SpecError(HarnessError):
-    """A spec cannot be run; holds every problem found, one line each."""
+    """A spec cannot be run."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__(*problems)
 
 
 class DataError(HarnessError):

@@ -17,10 +17,12 @@ from harness.pickles import load_pickled_data, to_safetensors
 from harness.spec.load import validated
 from harness.spec.pyramid import Pyramid
 from harness.spec.schema import SinGAN, Spec
+from harness.spec.text_file import NoText, read_text
 from harness.spec.vocabulary import RAW
 from harness.spec.yaml_text import Unreadable, parse
 
 FILE = "weights.safetensors"
+_LARGEST_SPEC_BYTES = 2**20
 _COUNTERS = "_extra_state"
 """Where the model's own counters stand in its state dict."""
 
@@ -80,12 +82,12 @@ def _state(path: Path) -> dict[str, Any]:
 
 def _spec(path: Path) -> tuple[Spec, int]:
     try:
-        settings = parse(path.read_text(encoding="utf-8"))[0]
+        settings = parse(read_text(path, _LARGEST_SPEC_BYTES))[0]
         seed = settings["seed"]
-    except OSError as error:
-        reason = f"{path}: {error.strerror}; name the folder of a run, as runs/NAME/TIER/seed0-ID"
+    except NoText as error:
+        reason = f"{path}: {error}; name the folder of a run, as runs/NAME/TIER/seed0-ID"
         raise RecordsError(reason) from None
-    except (Unreadable, UnicodeDecodeError, KeyError, TypeError):
+    except (Unreadable, KeyError, TypeError):
         raise RecordsError(f"{path}: is not the spec of one run; name a run's folder") from None
     own = {name: settings[name] for name in settings if name not in ("level", "seed", "reduce_lr")}
     return validated({"question": "", "seeds": [seed], **own}, str(path)), seed

@@ -16,7 +16,7 @@ from harness.errors import Diverged, HarnessError, OutputError
 from harness.interrupts import Interrupts
 from harness.plan.expand import Run
 from harness.plan.keeping import Keeping
-from harness.records.machine import describe, resumed
+from harness.records.machine import describe, read_machine, resumed
 from harness.records.store import RunFolder, read_json
 from harness.records.types import Outcome, Status
 
@@ -91,7 +91,7 @@ def ended(path: Path) -> bool:
         RecordsError: if a newer harness wrote it.
     """
     machine = path / "machine.json"
-    if machine.exists():
+    if os.path.lexists(machine):
         read_json(machine)
     outcome = RunFolder(path).outcome()
     return outcome is not None and outcome.status in (Status.FINISHED, Status.DIVERGED)
@@ -129,7 +129,7 @@ def _outcome(
         kernels = kernel_path(run.spec.model.type, torch_device)
         here = describe(machine.device, name, machine.threads, machine.jobs, kernels)
         if keeper.mark is not None:
-            here = resumed(here, read_json(folder.path / "machine.json"), keeper.iteration)
+            here = resumed(here, read_machine(folder.path / "machine.json"), keeper.iteration)
         folder.begin(run.settings, here, keeper.mark)
         iterations = train(run, keeper, torch_device, machine.cache_dir)
         return Outcome(Status.FINISHED, "", iterations, sec())

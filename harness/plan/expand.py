@@ -80,10 +80,10 @@ def expand(experiment: str, tier: str, spec: Spec) -> Plan:
     return Plan(experiment, tier, spec, runs)
 
 
-def from_settings(settings: Mapping[str, Any]) -> Plan:
-    """Return the plan that ``Plan.settings`` wrote."""
+def from_settings(settings: Mapping[str, Any], origin: str = "spec.yaml") -> Plan:
+    """Return the plan that ``Plan.settings`` wrote, into ``origin``."""
     rest = {key: value for key, value in settings.items() if key not in {"experiment", "tier"}}
-    return expand(settings["experiment"], settings["tier"], validated(rest, "spec.yaml"))
+    return expand(settings["experiment"], settings["tier"], validated(rest, origin))
 
 
 def _levels(spec: Spec) -> Iterator[tuple[str, Spec, ReduceLR | None]]:

@@ -6,6 +6,7 @@ place.
 """
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from harness.plan.expand import Plan
 from harness.plan.work import parameters, training_macs
 from harness.spec.schema import Evaluate, Spec, rebuilt_arms
+from harness.spec.text_file import NoText, read_text
 from harness.spec.vocabulary import PATH_METRICS
 
 
@@ -42,6 +44,7 @@ RATES = {
     "cuda": Rates(10000.0, 0.015, 3000.0, 8.0, False),
 }
 _GIB_PER_PARAMETER = 4 / 2**30
+_LARGEST_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ def _images_drawn(evaluate: Evaluate) -> int:
 
 def _makespan(seconds: Sequence[float], jobs: int) -> float:
     """Return when the last run ends if each free place takes the next run."""
-    free = [0.0] * jobs
+    free = [0.0] * min(jobs, len(seconds))
     for sec in seconds:
         place = free.index(min(free))
         free[place] += sec
@@ -156,8 +159,8 @@ def _disk_gib(spec: Spec) -> float:
 
 def _measured_run_sec(results: Path) -> float | None:
     try:
-        with (results / "timing.csv").open() as file:
-            runs = [float(row["run_sec"]) for row in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError):
+        text = read_text(results / "timing.csv", _LARGEST_BYTES)
+        runs = [float(row["run_sec"]) for row in csv.DictReader(io.StringIO(text))]
+    except (NoText, KeyError, TypeError, ValueError, csv.Error):
         return None
-    return sum(runs) / len(runs) if runs else None
+    return sum(runs) / len(runs) if runs and all(0 < sec < 1e12 for sec in runs) else None

@@ -11,6 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from harness.errors import RecordsError
+from harness.records.store import read_json
+
 _LIBRARIES = ("torch", "torchvision", "mmengine", "numpy", "scipy", "torch-fidelity")
 _KIND = ("cpu", "isa", "device", "threads", "arithmetic", "python", "libraries")
 """Fields that decide the bits of a run."""
@@ -50,6 +53,32 @@ def describe(
         "source": source_state(),
     }
     return content if kernels is None else {**content, "kernels": dict(kernels)}
+
+
+def read_machine(path: Path) -> dict[str, Any]:
+    """Return what ``describe`` said when ``path`` was written, with other machines under ``also``.
+
+    Raises:
+        RecordsError: if it is missing, torn, of a newer format, or a field is of another type.
+    """
+    content = read_json(path)
+    del content["format"]
+    others = content.get("also", [])
+    machines = [content, *others] if isinstance(others, list) else [content, None]
+    for machine in machines:
+        if not isinstance(machine, dict) or not all(map(_fits, machine, machine.values())):
+            raise RecordsError(f"{path}: does not describe a machine")
+    return content
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name in {"source", "libraries", "kernels"}:
+        return value is None or (isinstance(value, dict) and all(map(_plain, value.values())))
+    return name == "also" or _plain(value)
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
 
 
 def kind(machine: Mapping[str, Any]) -> str:

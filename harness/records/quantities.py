@@ -4,6 +4,7 @@ A unit belongs to a quantity's name, in this one table. A metric's name states i
 brackets (``fid[digits-cnn]``); the part before the bracket is looked up here.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +23,7 @@ class Quantity:
 
 
 _INF = float("inf")
+_NAME = re.compile(r"[a-z_/]+(\[[\w.;=\-]+\])?", re.ASCII)
 
 QUANTITIES = {
     "fid": Quantity("", -1e-6, _INF, "lower", "FID"),
@@ -71,6 +73,6 @@ def lookup(name: str) -> Quantity:
         RecordsError: if no such quantity is known.
     """
     quantity = QUANTITIES.get(name.partition("[")[0])
-    if quantity is None:
+    if quantity is None or not _NAME.fullmatch(name):
         raise RecordsError(f"{name}: not a known quantity; known: {', '.join(QUANTITIES)}")
     return quantity

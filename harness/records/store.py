@@ -25,8 +25,13 @@ from typing import Any, TypedDict
 from filelock import FileLock, Timeout
 
 from harness.errors import OutputError, RecordsError
+from harness.records.rows import checked
 from harness.records.types import FORMAT, Outcome, Row, Status
+from harness.spec.text_file import NoText, read_text
 from harness.spec.yaml_text import dump
+
+_LARGEST_BYTES = 2**20
+_LARGEST_TABLE_BYTES = 2**30
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -91,16 +96,28 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         RecordsError: if it is missing, torn, or of a newer format.
     """
+    text = read_record(path, _LARGEST_BYTES)
     try:
-        value = json.loads(path.read_text())
-    except OSError as error:
-        raise RecordsError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # halves of characters are no text
+    except (ValueError, RecursionError):
         raise RecordsError(f"{path}: is not JSON: was it cut off?") from None
     if not isinstance(value, dict):
         raise RecordsError(f"{path}: holds no JSON object")
     check_format(path, value.get("format"))
     return value
+
+
+def read_record(path: Path, most_bytes: int = _LARGEST_TABLE_BYTES) -> str:
+    """Return the text of a file of records.
+
+    Raises:
+        RecordsError: if it is missing, no file, no text, or larger than ``most_bytes``.
+    """
+    try:
+        return read_text(path, most_bytes)
+    except NoText as error:
+        raise RecordsError(f"{path}: {error}") from None
 
 
 def check_format(path: Path, version: object) -> None:
@@ -109,9 +126,9 @@ def check_format(path: Path, version: object) -> None:
     Raises:
         RecordsError: if ``version`` is not a format that this harness reads.
     """
-    if not isinstance(version, int) or not 1 <= version <= FORMAT:
+    if type(version) is not int or not 1 <= version <= FORMAT:
         raise RecordsError(
-            f"{path}: format {version!r} is not one this harness reads (1 to {FORMAT}): "
+            f"{path}: format {version!r:.60} is not one this harness reads (1 to {FORMAT}): "
             "update gan-harness, or write to another folder"
         )
 
@@ -232,19 +249,28 @@ class RunFolder:
     def outcome(self) -> Outcome | None:
         """Return how the run ended, or None while it has not."""
         path = self.path / "outcome.json"
-        if not path.exists():
+        if not os.path.lexists(path):
             return None
         value = read_json(path)
-        return Outcome(Status(value["status"]), value["reason"], value["iteration"], value["sec"])
+        reason, iteration, sec = value.get("reason"), value.get("iteration"), value.get("sec")
+        if value.get("status") not in [*Status]:
+            known = ", ".join(Status)
+            raise RecordsError(f"{path}: status {value.get('status')!r:.60} is not one of {known}")
+        match reason, iteration, sec:
+            case str(), int(), int() | float():
+                return Outcome(Status(value["status"]), reason, iteration, sec)
+        raise RecordsError(f"{path}: reason, iteration and sec are not text and two numbers")
 
     def rows(self) -> list[Row]:
         """Return all whole rows; a last line cut off by a crash is left out."""
         return list(self._read())
 
     def _read(self) -> Iterator[Row]:
-        if not self.rows_file.exists():
+        if not os.path.lexists(self.rows_file):
             return
-        lines = self.rows_file.read_text().splitlines(keepends=True)
+        lines = read_record(self.rows_file).splitlines(keepends=True)
+        if not lines or not lines[0].endswith("\n"):
+            raise RecordsError(f"{self.rows_file}:1: holds no format: was it cut off?")
         for number, line in enumerate(lines, 1):
             if not line.endswith("\n"):
                 return
@@ -253,9 +279,12 @@ class RunFolder:
                 if number == 1:
                     check_format(self.rows_file, value.get("format"))
                 else:
-                    yield Row(**value)
-            except (ValueError, TypeError, AttributeError):
+                    yield checked(Row(**value))
+            except (ValueError, TypeError, AttributeError, RecursionError):
                 raise RecordsError(f"{self.rows_file}:{number}: is not a row") from None
+            except RecordsError as error:
+                place = "" if number == 1 else f"{self.rows_file}:{number}: "
+                raise RecordsError(f"{place}{error}") from None
 
 
 def _write_whole(file: FileIO, data: bytes) -> None:

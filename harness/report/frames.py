@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import yaml
-
 from harness.errors import RecordsError
 from harness.plan.arms import Arm, arms
 from harness.plan.expand import Plan, Run, from_settings
-from harness.records.machine import kind
+from harness.records.machine import kind, read_machine
 from harness.records.quantities import lookup
-from harness.records.store import RunFolder, read_json
+from harness.records.rows import checked
+from harness.records.store import RunFolder, read_record
 from harness.records.types import Outcome, Row, Status
-from harness.report.tabular import csv_text, read_csv, read_text
+from harness.report.tabular import csv_text, read_csv
+from harness.spec.vocabulary import NAME
+from harness.spec.yaml_text import Unreadable, parse
 
 if TYPE_CHECKING:  # pandas costs half a second that `harness --help` should not pay
     import pandas as pd
@@ -150,17 +152,29 @@ def read(results_dir: Path) -> Results:
     Raises:
         RecordsError: if a file is missing, torn, foreign, or of a newer format.
     """
-    machine = read_json(results_dir / "machine.json")
+    machine = read_machine(results_dir / "machine.json")
     plan = _plan(results_dir / "spec.yaml")
     rows = read_csv(results_dir / "runs.csv", ROW_TYPES)
     outcomes = read_csv(results_dir / "outcomes.csv", OUTCOME_TYPES)
     known = {(run.level, run.seed) for run in plan.runs}
     for name, records in (("runs.csv", rows), ("outcomes.csv", outcomes)):
-        for number, (_, level, seed, *_) in enumerate(records, 2):
-            if (level, seed) not in known:
-                where = f"{results_dir / name}:{number}"
-                raise RecordsError(f"{where}: level {level!r}, seed {seed} is not in spec.yaml")
-    return _results(plan, rows, outcomes, {k: v for k, v in machine.items() if k != "format"})
+        for number, record in enumerate(records, 2):
+            try:
+                _check(record, known)
+            except RecordsError as error:
+                raise RecordsError(f"{results_dir / name}:{number}: {error}") from None
+    return _results(plan, rows, outcomes, machine)
+
+
+def _check(record: Sequence[Any], known: Container[tuple[str, int]]) -> None:
+    run, level, seed, *rest = record
+    if (level, seed) not in known or not run.isprintable():
+        raise RecordsError(f"level {level!r:.60}, seed {seed} is not in spec.yaml")
+    if len(record) == len(ROW_TYPES):
+        arm, quantity, kimg, iteration, sec, value = rest
+        checked(Row(quantity, arm, value, kimg, iteration, sec))
+    elif rest[0] not in [*Status, MISSING] or not rest[1].isprintable():
+        raise RecordsError(f"status {rest[0]!r:.60} is not one of {', '.join([*Status, MISSING])}")
 
 
 def frame_text(frame: pd.DataFrame) -> str:
@@ -217,9 +231,8 @@ def _machine(folders: Iterable[RunFolder]) -> dict[str, Any]:
     """Return the first run's machine, with the other machines and sources under ``also``."""
     groups: dict[tuple[str, Any], dict[str, Any]] = {}
     for folder in folders:
-        if (folder.path / "machine.json").exists():
-            machine = read_json(folder.path / "machine.json")
-            del machine["format"]
+        if os.path.lexists(folder.path / "machine.json"):
+            machine = read_machine(folder.path / "machine.json")
             source = (machine.get("source") or {}).get("digest")
             groups.setdefault((kind(machine), source), machine)
     first, *others = groups.values() or [{}]
@@ -228,9 +241,16 @@ def _machine(folders: Iterable[RunFolder]) -> dict[str, Any]:
 
 def _plan(path: Path) -> Plan:
     try:
-        settings = yaml.safe_load(read_text(path))
-    except yaml.YAMLError:
-        raise RecordsError(f"{path}: is not YAML: was it cut off?") from None
-    if not isinstance(settings, dict) or not {"experiment", "tier"} <= settings.keys():
+        settings = parse(read_record(path))[0]
+    except Unreadable as error:
+        (line, text), *_ = error.problems
+        raise RecordsError(f"{path}:{line}: {text}: was it cut off?") from None
+    names = settings if isinstance(settings, dict) else {}
+    experiment, tier = names.get("experiment"), names.get("tier")
+    if not (isinstance(experiment, str) and isinstance(tier, str) and _is_name(experiment, tier)):
         raise RecordsError(f"{path}: names no experiment and tier: not a results folder's spec")
-    return from_settings(settings)
+    return from_settings(settings, str(path))
+
+
+def _is_name(experiment: str, tier: str) -> bool:
+    return experiment.isprintable() and "/" not in experiment and bool(NAME.fullmatch(tier))

@@ -9,7 +9,7 @@ from harness.report.answer import answer, main_metric, title
 from harness.report.frames import Results
 from harness.report.leaderboard import main_table, other_metrics, within_levels
 from harness.report.posthoc import rebuilt_answers, rebuilt_table
-from harness.report.wording import code, number, table
+from harness.report.wording import code, number, prose, table
 from harness.spec.vocabulary import RAW
 
 PICTURES = {
@@ -33,8 +33,8 @@ def report(results: Results, pictures: Iterable[str]) -> str:
     plan = results.plan
     shown = set(pictures)
     parts = [
-        f"# {plan.experiment}, {plan.tier}",
-        f"**Question.** {plan.spec.question}",
+        f"# {prose(plan.experiment)}, {prose(plan.tier)}",
+        f"**Question.** {prose(plan.spec.question)}",
         f"**Answer.** {' '.join([answer(results), *rebuilt_answers(results)])}",
         main_table(results),
         _reading(results),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,10 +12,11 @@ from harness.records.quantities import lookup
 from harness.records.types import Status
 from harness.report.frames import Results
 from harness.report.tables import CLOCKS, TimingLine, timing
-from harness.report.wording import cell, code, decimals, number, table
+from harness.report.wording import code, decimals, number, prose, table
 from harness.spec.schema import Evaluate
 from harness.spec.vocabulary import METRICS, PATH_METRICS
 
+_SAID = ("cpu", "cores", "device", "jobs", "threads", "arithmetic", "python")
 _CLOCKS = {name: lookup(f"time/{name}_sec").title for name in CLOCKS}
 
 
@@ -29,7 +31,8 @@ def protocol(results: Results) -> str:
     metrics = "; ".join(f"{lookup(m).title}, {METRICS[m]}" for m in evaluate.metrics)
     return "\n".join(
         [
-            f"- Model: {spec.model.type}, {spec.model.out_scale} px; data: {spec.data.title}.",
+            f"- Model: {spec.model.type}, {spec.model.out_scale} px; data: "
+            f"{prose(spec.data.title)}.",
             f"- Training: {spec.kimg:g} kimg, {iterations} iterations, "
             f"seeds {', '.join(map(str, spec.seeds))}.",
             f"- Evaluation: {first}every {evaluate.every_kimg:g} kimg, {evaluate.fake_images} "
@@ -88,7 +91,7 @@ def outcomes(results: Results) -> str:
     if not others:
         return f"All {len(every)} runs finished."
     rows = [
-        [_level_name(level), str(seed), status, cell(why)] for level, seed, status, why in others
+        [_level_name(level), str(seed), status, prose(why)] for level, seed, status, why in others
     ]
     listed = table(["level", "seed", "status", "reason"], rows, words=4)
     count = f"{len(every) - len(others)} of {len(every)} runs finished"
@@ -108,18 +111,23 @@ def machine(results: Results) -> str:
 
 def _machine_lines(machine: Mapping[str, Any]) -> str:
     source, libraries = machine.get("source") or {}, machine.get("libraries") or {}
-    commit = f", commit {str(source['commit'])[:12]}" if source.get("commit") else ""
+    said = {name: prose(str(machine.get(name))) for name in _SAID}
+    commit = f", commit {prose(str(source['commit'])[:12])}" if source.get("commit") else ""
     dirty = " with uncommitted changes" if source.get("clean") is False else ""
-    versions = ", ".join(f"{name} {version}" for name, version in libraries.items() if version)
-    paths = "; ".join(f"{name}: {path}" for name, path in (machine.get("kernels") or {}).items())
+    versions = ", ".join(
+        prose(f"{name} {version}") for name, version in libraries.items() if version
+    )
+    kernels = machine.get("kernels") or {}
+    paths = "; ".join(prose(f"{name}: {path}") for name, path in kernels.items())
     return "\n".join(
         [
-            f"- {machine.get('cpu')}, {machine.get('cores')} cores; device "
-            f"{machine.get('device')}; runs side by side: {machine.get('jobs')}, threads of each: "
-            f"{machine.get('threads')}; {machine.get('arithmetic')}; kind `{kind(machine)}`.",
-            f"- Python {machine.get('python')}; {versions}.",
+            f"- {said['cpu']}, {said['cores']} cores; device {said['device']}; runs side by side: "
+            f"{said['jobs']}, threads of each: {said['threads']}; {said['arithmetic']}; kind "
+            f"`{kind(machine)}`.",
+            f"- Python {said['python']}; {versions}.",
             *([f"- Kernels: {paths}."] if paths else []),
-            f"- gan-harness {source.get('version')}{commit}{dirty}, source {source.get('digest')}.",
+            f"- gan-harness {prose(str(source.get('version')))}{commit}{dirty}, source "
+            f"{prose(str(source.get('digest')))}.",
         ]
     )
 
@@ -127,7 +135,7 @@ def _machine_lines(machine: Mapping[str, Any]) -> str:
 def reproduce(results: Results) -> str:
     """Return the command that repeats the runs."""
     plan = results.plan
-    command = f"experiments/{plan.experiment}.yaml --tier {plan.tier}"
+    command = f"{shlex.quote(f'experiments/{plan.experiment}.yaml')} --tier {plan.tier}"
     return (
         f"```bash\nharness run {command}\n```\n\n"
         "On a machine of the same kind this gives the same bits; on another, values inside the "

@@ -75,6 +75,8 @@ def judged(differences: Sequence[Difference | None]) -> list[Judged | None]:
     ]
 
 
+# A run may measure infinities; what follows from them is infinite or NaN, and says so.
+@np.errstate(all="ignore")
 def spread(values: Sequence[float]) -> Spread:
     """Return the spread of at least one seed's values."""
     array = np.asarray(values, float)
@@ -84,6 +86,7 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(len(array), float(np.median(array)), low, high, mean)
 
 
+@np.errstate(all="ignore")
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
     """Compare two arms of the same runs, seed by seed (Student's paired t)."""
     differences = np.asarray(ours, float) - np.asarray(theirs, float)
@@ -95,6 +98,7 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
     return _difference(value, error, n - 1, (n, n), paired=True)
 
 
+@np.errstate(all="ignore")
 def welch(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
     """Compare two levels' independent runs (Welch's t, Biometrika 34, 1947)."""
     a, b = np.asarray(ours, float), np.asarray(theirs, float)
@@ -104,7 +108,10 @@ def welch(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
     if min(seeds) < 2:
         return _difference(value, math.nan, 1, seeds, paired=False)
     u, v = (_without_rounding(float(x.var(ddof=1)), scale) / len(x) for x in (a, b))
-    freedom = (u + v) ** 2 / (u**2 / (len(a) - 1) + v**2 / (len(b) - 1)) if u + v else 1.0
+    freedom = 1.0
+    if u + v:  # by shares of the sum, whose squares stay in range
+        first, second = u / (u + v), v / (u + v)
+        freedom = 1 / (first**2 / (len(a) - 1) + second**2 / (len(b) - 1))
     return _difference(value, math.sqrt(u + v), freedom, seeds, paired=False)
 
 
@@ -176,7 +183,7 @@ def _shift(value: float, scale: float) -> float:
 
 
 def _without_rounding(variance: float, scale: float) -> float:
-    return 0.0 if variance <= (_ROUNDING * scale) ** 2 else variance
+    return 0.0 if variance <= (_ROUNDING * scale) * (_ROUNDING * scale) else variance
 
 
 def _difference(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RecordsError
+from harness.records.store import read_record
 
 
 def csv_text(columns: Sequence[str], records: Iterable[Sequence[Any]], digits: int = 17) -> str:
@@ -30,27 +31,16 @@ def read_csv(path: Path, types: Mapping[str, Callable[[str], Any]]) -> list[list
     Raises:
         RecordsError: naming the line, if the file is missing, cut off or of other columns.
     """
-    text = read_text(path)
-    header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+    text = read_record(path)
+    try:
+        header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+    except csv.Error as error:
+        raise RecordsError(f"{path}: is not a table ({error})") from None
     if header != list(types):
         raise RecordsError(f"{path}:1: the columns are not {','.join(types)}")
     if not text.endswith("\n"):
         raise RecordsError(f"{path}: the last line has no end: was the file cut off?")
     return [_record(path, number, line, types) for number, line in enumerate(lines, 2)]
-
-
-def read_text(path: Path) -> str:
-    """Return a text file's content.
-
-    Raises:
-        RecordsError: if it cannot be read as UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RecordsError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise RecordsError(f"{path}: is not a text file in UTF-8") from None
 
 
 def _field(value: Any, digits: int) -> str:

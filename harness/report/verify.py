@@ -16,12 +16,11 @@ from harness.ema.certificate import LIMIT
 from harness.errors import HarnessError
 from harness.plan.expand import ONLY_LEVEL
 from harness.records.machine import kind
-from harness.records.store import write_atomically
+from harness.records.store import read_record, write_atomically
 from harness.report.frames import Cell, Results, read
 from harness.report.markdown import PICTURES, readme_table
 from harness.report.statistics import t_quantile
 from harness.report.tables import EMA_ERROR
-from harness.report.tabular import read_text
 from harness.report.wording import decimals, number
 from harness.report.write import tables_of
 from harness.spec.vocabulary import RAW
@@ -85,7 +84,7 @@ def check_tables(folder: Path) -> list[str]:
         if not path.is_file():
             problems.append(f"{path}: is missing")
         else:
-            problems += _differences(path, 1, read_text(path), rebuilt)
+            problems += _differences(path, 1, read_record(path), rebuilt)
     return problems
 
 
@@ -112,7 +111,7 @@ def check_certificates(results: Results) -> list[str]:
 
 def check_readme(readme: Path, results_root: Path) -> list[str]:
     """Return where blocks ``<!-- results:EXPERIMENT/TIER -->`` are not what results give."""
-    text = read_text(readme)
+    text = read_record(readme)
     blocks = list(_BLOCK.finditer(text))
     problems = []
     if len(blocks) != len(_OPENING.findall(text)) or not blocks:
@@ -136,7 +135,7 @@ def update_readme(readme: Path, results_root: Path) -> None:
         table = readme_table(read(results_root / found[1] / found[2]))
         return f"<!-- results:{found[1]}/{found[2]} -->\n{table}\n<!-- /results -->"
 
-    write_atomically(readme, _BLOCK.sub(block, read_text(readme)))
+    write_atomically(readme, _BLOCK.sub(block, read_record(readme)))
 
 
 def compare(new: Results, old: Results) -> Comparison:

@@ -1,7 +1,12 @@
 """Numbers as a reader wants them: as many digits as they bear."""
 
 import math
+import re
 from collections.abc import Iterable
+
+_ACTIVE = re.compile(r"[\\`*_\[\]|#~$]|(?<=:)//|(?<=www)\.", re.IGNORECASE)
+"""What may begin code, emphasis, links, pictures, cells, headings or formulas in Markdown."""
+_ENTITIES = {"<": "&lt;", ">": "&gt;"}
 
 
 def decimals(values: Iterable[float | None], digits: int = 4) -> int:
@@ -41,6 +46,14 @@ def code(name: str) -> str:
 def cell(text: str) -> str:
     """Return text that does not end a Markdown table's cell."""
     return text.replace("|", "\\|")
+
+
+def prose(text: str) -> str:
+    """Return text from outside as one line of Markdown that shows it and does nothing else."""
+    line = _ACTIVE.sub(r"\\\g<0>", " ".join(text.split()))
+    for sign, entity in _ENTITIES.items():
+        line = line.replace(sign, entity)
+    return line
 
 
 def table(head: list[str], lines: Iterable[list[str]], words: int = 1) -> str:

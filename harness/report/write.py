@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import OutputError
@@ -17,6 +18,7 @@ from harness.report.markdown import PICTURES, report
 from harness.report.tables import summary_text, timing_text
 
 SAMPLES = "samples.png"
+_FARTHEST = 1e100
 
 
 def write(results: Results, runs_dir: Path | None, folder: Path) -> None:
@@ -52,10 +54,19 @@ def tables_of(results: Results, pictures: Iterable[str] = tuple(PICTURES)) -> di
 def _pictures(results: Results, runs_dir: Path | None) -> Mapping[str, bytes]:
     from harness.report import figures, samples  # matplotlib takes a second to load
 
-    drawn = {name: draw(results) for name, draw in figures.DRAWINGS.items()}
+    shown = _drawable(results)
+    drawn = {name: draw(shown) for name, draw in figures.DRAWINGS.items()}
     if runs_dir is not None:
         drawn[SAMPLES] = samples.grid(results, runs_dir)
     return {name: content for name, content in drawn.items() if content is not None}
+
+
+def _drawable(results: Results) -> Results:
+    """Leave out what no axis reaches: matplotlib fails near the largest floats."""
+    far = results.rows["value"].abs() > _FARTHEST
+    if not far.any():
+        return results
+    return replace(results, rows=results.rows.assign(value=results.rows["value"].mask(far)))
 
 
 def _remove(path: Path) -> None:

@@ -25,7 +25,7 @@ def image_problems(spec: Spec) -> Iterator[Problem]:
     except DataError as error:
         # A spec can be read where its image is not; planning and running say that it is missing.
         if (spec.data.root or "").startswith(SHIPPED):
-            yield ("data", "root"), str(error)
+            yield ("data", "root"), str(error).removeprefix("data.root: ")
 
 
 def metric_problems(spec: Spec) -> Iterator[Problem]:

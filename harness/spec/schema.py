@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from harness.errors import DataError
 from harness.spec.growth import GrowthSchedule
 from harness.spec.measuring import Evaluate, Extractor, Lpips, MetricName
 from harness.spec.models import PGGAN, BatchSize, Model, SinGAN, StyleGAN1, StyleGAN2
 from harness.spec.observers import Ema, InterpCfg, Observers, Posthoc
 from harness.spec.photographs import size_of, title
 from harness.spec.pyramid import Pyramid
-from harness.spec.ranges import Count, Seed
+from harness.spec.ranges import Count, Seed, Words
 from harness.spec.sections import Section
 from harness.spec.training import (
     LOSSES,
@@ -83,7 +84,7 @@ class Data(Section):
 class Spec(Section):
     """A question about GAN training, complete."""
 
-    question: str
+    question: Words
     model: Model
     data: Data
     train: Train
@@ -125,7 +126,10 @@ class Spec(Section):
         """
         assert isinstance(self.model, SinGAN)
         model = self.model
-        height, width = size_of(self.data.root or "")
+        try:
+            height, width = size_of(self.data.root or "")
+        except DataError as error:
+            raise DataError(f"data.root: {error}") from None
         return Pyramid.of(
             height,
             width,
