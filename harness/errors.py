@@ -17,6 +17,15 @@ A message names what was given, what is allowed and what to do.
 from collections.abc import Sequence
 
 
+def printable(text: str, most: int = 100) -> str:
+    """Return text of unknown origin as a message can hold it: one line, escaped, not too long."""
+    line = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in text[: most + 1]
+    )
+    return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
 class HarnessError(Exception):
     """Root of all errors that a user can mend."""
 
