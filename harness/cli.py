@@ -4,6 +4,7 @@ argparse rather than a richer library: `harness --help` has to answer at once.
 """
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -27,7 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"harness: {line}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("harness: interrupted; what was measured is kept", file=sys.stderr)
+        print(
+            "harness: interrupted; what was measured is kept: the same command goes on",
+            file=sys.stderr,
+        )
         return 130
     except BrokenPipeError:
         # The reader of our output has seen enough.
@@ -153,6 +157,13 @@ def _add_spec(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=_count, help="runs side by side (default: one a core)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--results", type=Path, default=Path("results"), help="of the reports")
+    parser.add_argument(
+        "--checkpoint-sec", type=_positive, default=300.0, help="between two of a run (default 300)"
+    )
+    parser.add_argument("--checkpoints", type=_count, default=2, help="that are kept (default 2)")
+    parser.add_argument(
+        "--stall-min", type=_positive, default=30.0, help="end a run without progress (default 30)"
+    )
 
 
 _SINGAN_TASKS = (
@@ -191,6 +202,16 @@ def _natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
 
 
 def _count(text: str) -> int:

@@ -13,8 +13,9 @@ from pathlib import Path
 from harness.errors import OutputError, RecordsError, ResultsDiffer, SpecError
 from harness.plan.arms import Arm
 from harness.plan.expand import ONLY_LEVEL, Plan, expand
+from harness.plan.keeping import Keeping, checkpoint_gib
 from harness.plan.price import Price, best_jobs, price, snapshots, snapshots_gib
-from harness.records.store import dump_yaml, read_json, write_atomically
+from harness.records.store import RunFolder, dump_yaml, read_json, write_atomically
 from harness.records.types import Outcome, Status
 from harness.spec.load import load
 from harness.spec.schema import Spec
@@ -33,6 +34,7 @@ class Job:
         threads: threads of each.
         runs_dir: the runs' folder.
         results_dir: the report's folder.
+        keeping: when a run writes checkpoints.
     """
 
     plan: Plan
@@ -41,6 +43,7 @@ class Job:
     threads: int
     runs_dir: Path
     results_dir: Path
+    keeping: Keeping
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "Job":
@@ -52,9 +55,9 @@ class Job:
         jobs = options.jobs or (best_jobs(len(plan.runs), cores) if options.device == "cpu" else 1)
         place = Path(path.stem) / (options.tier + _suffix(options.overrides))
         threads = max(1, cores // jobs) if options.device == "cuda" else 1
-        return cls(
-            plan, options.device, jobs, threads, options.runs / place, options.results / place
-        )
+        runs_dir, results_dir = options.runs / place, options.results / place
+        keeping = Keeping(options.checkpoint_sec, options.checkpoints, 60 * options.stall_min)
+        return cls(plan, options.device, jobs, threads, runs_dir, results_dir, keeping)
 
     @cached_property
     def price(self) -> Price:
@@ -62,6 +65,12 @@ class Job:
         cores = os.cpu_count() or 1
         shared = max(1.0, self.jobs / cores) if self.device == "cpu" else 1.0
         return price(self.plan, self.device, self.jobs, shared, self.results_dir)
+
+    @property
+    def _checkpoints_gib(self) -> float:
+        """All that is there at one time: one more in each run under way, while it is written."""
+        sizes = sorted((checkpoint_gib(run.spec) for run in self.plan.runs), reverse=True)
+        return (self.keeping.count + 1) * sum(sizes[: self.jobs])
 
     def describe(self) -> str:
         """Return the plan, to be read before it is run."""
@@ -78,6 +87,8 @@ class Job:
             f"every {spec.evaluate.every_kimg:g} kimg",
             f"  predicted  {_duration(self.price.minutes)} (from {self.price.source}), "
             f"{_size(self.price.disk_gib)} on disk in {self.runs_dir}",
+            f"  kept       a checkpoint every {self.keeping.every_sec:g} s of a run, the newest "
+            f"{self.keeping.count}: {_size(self._checkpoints_gib)} while it trains",
             *_posthoc_line(spec),
             f"  report     {self.results_dir}",
             "",
@@ -90,19 +101,22 @@ class Job:
         """Train what has not finished, report it, and compare with the committed results."""
         from harness.launch import local
         from harness.launch.progress import Display
+        from harness.launch.worker import Machine, ended
 
-        # A polite kill ends as Ctrl-C does: the runs under way are stopped and their rows kept.
+        # A polite kill ends as Ctrl-C does: the runs under way write a checkpoint and stop.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         print(self.describe(), end="\n\n", flush=True)
         self._check_folders()
-        machine = local.Machine(self.device, self.jobs, self.threads, CACHE_DIR.expanduser())
+        machine = Machine(
+            self.device, self.jobs, self.threads, CACHE_DIR.expanduser(), self.keeping
+        )
         if restart:
             self._set_aside()
-        todo = [run for run in self.plan.runs if not local.finished(self.runs_dir / run.name)]
+        todo = [run for run in self.plan.runs if not ended(self.runs_dir / run.name)]
         write_atomically(self.runs_dir / "spec.yaml", dump_yaml(self.plan.settings()))
         if len(todo) < len(self.plan.runs):
             kept = len(self.plan.runs) - len(todo)
-            print(f"{kept} runs in {self.runs_dir} are finished and kept; --restart repeats them")
+            print(f"{kept} runs in {self.runs_dir} have ended and are kept; --restart repeats them")
         if todo:
             local.prepare(todo[0], machine)
         seconds = dict(zip((run.name for run in self.plan.runs), self.price.run_sec, strict=True))
@@ -148,6 +162,13 @@ class Job:
             probe.unlink()
 
     def _set_aside(self) -> None:
+        for run in self.plan.runs:
+            folder = RunFolder(self.runs_dir / run.name)
+            if folder.path.exists() and not folder.lock():
+                raise RecordsError(
+                    f"{folder.path}: another process trains this run: stop it before --restart"
+                )
+            folder.unlock()
         if (self.runs_dir / "spec.yaml").exists():
             names = (
                 self.runs_dir.with_name(f"{self.runs_dir.name}.old-{n}") for n in range(1, 1000)

@@ -63,14 +63,15 @@ class ResultsDiffer(HarnessError):
 
 
 class Diverged(HarnessError):
-    """A loss is no longer finite.
+    """Training left the finite numbers.
 
     Args:
-        iteration: 1-based iteration at which the first non-finite loss appeared.
+        iteration: 1-based iteration after which that was so.
+        what: what was not finite.
     """
 
-    def __init__(self, iteration: int) -> None:
+    def __init__(self, iteration: int, what: str = "a loss") -> None:
         self.iteration = iteration
         super().__init__(
-            f"a loss was NaN or infinite at iteration {iteration}: lower the learning rate"
+            f"{what} was NaN or infinite at iteration {iteration}: lower the learning rate"
         )

@@ -82,9 +82,28 @@ def to_safetensors(data: Mapping[str, Any]) -> bytes:
     Raises:
         TypeError: as ``torch_form``.
     """
+    tensors, tree = in_parts(data)
+    return save(tensors, {_TREE: tree})
+
+
+def in_parts(data: Mapping[str, Any]) -> tuple[dict[str, Tensor], str]:
+    """Return copies of the tensors on the CPU by dotted names, and all else as JSON.
+
+    Raises:
+        TypeError: as ``torch_form``.
+    """
     tensors: dict[str, Tensor] = {}
     tree = {name: _described(torch_form(data[name], name), name, tensors) for name in data}
-    return save(tensors, {_TREE: json.dumps(tree)})
+    return tensors, json.dumps(tree)
+
+
+def of_parts(tensor: Callable[[str], Tensor], tree: str) -> dict[str, Any]:
+    """Return the data whose parts ``in_parts`` gave, its tensors by their names.
+
+    Raises:
+        ValueError, TypeError, LookupError: the text is not what ``in_parts`` gave.
+    """
+    return {name: _rebuilt(node, tensor) for name, node in json.loads(tree).items()}
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -153,7 +172,7 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
         tree = (file.metadata() or {}).get(_TREE)
         if tree is None:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return {name: _rebuilt(node, file.get_tensor) for name, node in json.loads(tree).items()}
+        return of_parts(file.get_tensor, tree)
 
 
 def _allowed() -> Mapping[str, Any]:

@@ -285,7 +285,10 @@ def test_ctrl_c_is_130_and_one_line(place, capsys, monkeypatch):
 
     monkeypatch.setattr(commands, "load", interrupt)
     assert main(["plan", "question.yaml"]) == 130
-    assert capsys.readouterr().err == "harness: interrupted; what was measured is kept\n"
+    assert (
+        capsys.readouterr().err
+        == "harness: interrupted; what was measured is kept: the same command goes on\n"
+    )
 
 
 def test_long_overrides_get_a_short_folder(place, capsys):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from keepers import keeper_of
 
 from harness.engine.build import train
 from harness.plan.expand import Run, expand
@@ -50,6 +51,6 @@ def singan_run(path: Path, **fields: Any) -> tuple[Run, RunFolder]:
     (run,) = expand("singan", "quick", singan_spec(**fields)).runs
     folder = RunFolder(path)
     folder.begin(run.settings, {})
-    iterations = train(run, folder, CPU, path / "cache")
+    iterations = train(run, keeper_of(run, folder), CPU, path / "cache")
     folder.end(Outcome(Status.FINISHED, iteration=iterations))
     return run, folder

@@ -11,6 +11,7 @@ A folder holds what ``certificate.py`` derives the averages from again:
 """
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,14 +73,14 @@ class Trajectory:
         size = sum(entry.count for entry in self.entries)
         self._rows = torch.empty(block, size, dtype=self._dtype, device=self._views[0].device)
         self._images: list[int] = []
-        self._iteration = 0
+        self._iteration = self._checked = 0
         self.images = 0
         """Images shown so far."""
 
     def begin(self, iteration: int) -> bool:
         """Start, or go on after ``iteration`` iterations; False if what came before is lost."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._iteration = iteration
+        self._iteration, self._checked = iteration, 0
         self._images = []
         if iteration:
             return self._cut_back()
@@ -111,31 +112,41 @@ class Trajectory:
         if renewed:
             with self._renewed.open("a") as file:
                 file.write(json.dumps({"iteration": self._iteration, "prefixes": renewed}) + "\n")
-        if len(self._images) == len(self._rows) or renewed or self._iteration in self._also:
+        block = self._iteration - self._checked == len(self._rows)
+        if block or renewed or self._iteration in self._also:
             self.check()
 
     @torch.no_grad()
     def check(self) -> None:
         """Note the shadows as well, if an iteration has passed since the last check."""
-        if not self._images:
+        if self._checked == self._iteration:
             return
         for view, fresh in zip(self._views, self._read(_tensors(self.network)), strict=True):
             # What was read would otherwise be a tensor that the network no longer uses.
             assert view.data_ptr() == fresh.data_ptr(), "a tensor of the network was replaced"
         self._write()
+        self._checked = self._iteration
         for shadow in self.shadows.values():
             row = torch.cat([view.to(self._dtype) for view in self._read(_tensors(shadow))])
             self._append("shadows", row)
         self._append("checks", torch.tensor([self._iteration]))
+
+    def flush(self) -> None:
+        """Have all that was noted reach the disk; shadows are compared no sooner for it."""
+        self._write()
+        for name in FILES:
+            with self._file(name).open("ab") as file:
+                os.fsync(file.fileno())
 
     def _keep(self) -> None:
         torch.cat(self._views, out=self._rows[len(self._images)])
         self._images.append(self.images)
 
     def _write(self) -> None:
-        self._append("network", self._rows[: len(self._images)])
-        self._append("images", torch.tensor(self._images))
-        self._images = []
+        if self._images:
+            self._append("network", self._rows[: len(self._images)])
+            self._append("images", torch.tensor(self._images))
+            self._images = []
 
     def _read(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
         """Return each tensor's entries: of the network itself, views."""
@@ -155,6 +166,7 @@ class Trajectory:
             return False
         self.images = int(images[rows - 1])
         kept = int((checks <= self._iteration).sum())
+        self._checked = int(checks[kept - 1]) if kept else 0
         size = self._rows.shape[1] * self._rows.element_size()
         lengths = (rows * size, rows * 8, kept * size * len(self.shadows), kept * 8)
         for name, length in zip(FILES, lengths, strict=True):

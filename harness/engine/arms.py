@@ -1,13 +1,15 @@
 """What every evaluator of a run's arms has in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from harness.errors import Diverged
 from harness.gans.base import GAN
 from harness.seeding import generator
 from harness.spec.schema import Evaluate
@@ -30,6 +32,8 @@ class Evaluator(ABC):
         self.arms = dict(arms)
         self.seed = seed
         self.device = device
+        self.beat: Callable[[], None] = lambda: None
+        """Called with every batch of images."""
 
     @abstractmethod
     def real_values(self) -> dict[str, float]:
@@ -61,7 +65,37 @@ class Evaluator(ABC):
             values |= {f"{quantity}/{arm}": value for quantity, value in measured.items()}
         return values
 
+    def drawn(
+        self,
+        model: GAN,
+        network: nn.Module,
+        latents: Tensor,
+        iteration: int,
+        sample_kwargs: Mapping[str, Any] | None = None,
+    ) -> Tensor:
+        """Return a batch of images, as ``drawn`` does, and tell of it."""
+        self.beat()
+        return drawn(model, network, latents, iteration, sample_kwargs)
+
     def latents(self, model: GAN, purpose: str, count: int) -> Tensor:
         """Return latents, the same on every device."""
         random = generator(self.seed, purpose, model.images_shown)
         return model.latents(count, random).to(self.device)
+
+
+def drawn(
+    model: GAN,
+    network: nn.Module,
+    latents: Tensor,
+    iteration: int,
+    sample_kwargs: Mapping[str, Any] | None = None,
+) -> Tensor:
+    """Return images, as ``model.draw`` does.
+
+    Raises:
+        Diverged: if one is not finite.
+    """
+    images = model.draw(network, latents, sample_kwargs)
+    if not bool(images.isfinite().all()):
+        raise Diverged(iteration, "a generated image")
+    return images

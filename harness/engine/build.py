@@ -1,6 +1,5 @@
 """From a planned run to a trained model: every object of a run is made here, in the open."""
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from harness.data import DataSource, photograph
@@ -20,6 +18,7 @@ from harness.engine import weights
 from harness.engine.arms import Evaluator
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.families import gan, optimizers
+from harness.engine.keeping import Keeper
 from harness.engine.loops import EvaluationLoop, ImagesTrainLoop
 from harness.engine.posthoc import (
     RebuiltArms,
@@ -39,9 +38,10 @@ from harness.hooks import (
     ReduceLRSchedulerHook,
 )
 from harness.plan.expand import Run
-from harness.records.store import RunFolder, write_atomically
+from harness.records.store import RunFolder, write_atomically, written_atomically
 from harness.records.types import Row
 from harness.registry import HOOKS
+from harness.seeding import derive_seed
 from harness.spec.schema import SinGAN, Spec
 from harness.visuals.backends import VisBackend
 from harness.visuals.visualizer import Visualizer
@@ -49,23 +49,35 @@ from harness.visuals.visualizer import Visualizer
 _SAMPLES = 16
 
 
-def train(run: Run, folder: RunFolder, device: torch.device, cache_dir: Path) -> int:
+def train(run: Run, keeper: Keeper, device: torch.device, cache_dir: Path) -> int:
     """Train one run to its end, writing rows, samples and weights into its folder.
+
+    Args:
+        run: what to train.
+        keeper: of the run's folder, begun; says where the run goes on.
+        device: where it computes.
+        cache_dir: holds prepared images and reference statistics.
 
     Returns:
         The number of iterations.
 
     Raises:
-        Diverged: if a loss or an image is not finite.
+        Diverged: if a loss, a weight or an image is not finite.
+        KeyboardInterrupt: if the end was asked for; a checkpoint has been written.
         HarnessError: if data, weights or the folder are not as they have to be.
     """
-    spec = run.spec
+    spec, folder = run.spec, keeper.folder
     real, evaluator = prepared(spec, run.seed, device, cache_dir)
-    folder.append(Row(name, "real", v, 0.0, 0, 0.0) for name, v in evaluator.real_values().items())
+    evaluator.beat = keeper.beat
+    if keeper.mark is None:
+        values = evaluator.real_values()
+        folder.append(Row(name, "real", v, 0.0, 0, 0.0) for name, v in values.items())
     runner = runner_of(run, real, with_rebuilt(evaluator, spec, folder.path), folder, device)
-    model = runner.train()
-    _keep_samples(folder, real, evaluator.samples(model, _SAMPLES))
-    write_atomically(folder.path / weights.FILE, weights.packed(model))
+    runner.keeper = keeper
+    with keeper.interrupts.held():
+        model = runner.train()
+        _keep_samples(folder, real, evaluator.samples(model, _SAMPLES))
+        write_atomically(folder.path / weights.FILE, weights.packed(model))
     iterations: int = runner.iter
     return iterations
 
@@ -128,7 +140,7 @@ def runner_of(
     evaluator: Evaluator | RebuiltArms,
     folder: RunFolder,
     device: torch.device,
-) -> Runner:
+) -> QuietRunner:
     """Return mmengine's runner of a run, ready to train."""
     spec, first = run.spec, run.spec.evaluate.first_kimg
     model = gan(spec, run.seed).to(device)
@@ -177,6 +189,8 @@ def runner_of(
             name=folder.path.name,
             vis_backends=[VisBackend(save_dir=str(folder.path), img_save_dir="samples")],
         ),
+        # For hooks and networks of others that draw from the global streams.
+        randomness={"seed": derive_seed(run.seed, "global streams") % 2**32},
         default_scope="harness",
         log_level="WARNING",
         experiment_name=folder.path.name,
@@ -201,7 +215,5 @@ def _keep_samples(folder: RunFolder, real: Prepared, samples: dict[str, Any]) ->
     count = min(_SAMPLES, len(pixels))
     chosen = np.linspace(0, len(pixels) - 1, count).round().astype(int)
     path = folder.path / "samples" / "final.npz"
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez_compressed(temporary, real=pixels[chosen].transpose(0, 2, 3, 1), **samples)
-    os.replace(temporary, path)
+    with written_atomically(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, real=pixels[chosen].transpose(0, 2, 3, 1), **samples)

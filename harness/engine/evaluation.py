@@ -11,7 +11,6 @@ from torch import nn
 from harness.data.prepare import Prepared
 from harness.engine.arms import Evaluator
 from harness.engine.path_lengths import PathLengths
-from harness.errors import Diverged
 from harness.gans.base import GAN
 from harness.images import to_uint8
 from harness.metrics.evaluation import Evaluation, neighbours
@@ -64,7 +63,7 @@ class ArmsEvaluator(Evaluator):
             swd_images=swd if "swd" in settings.metrics else 0,
             neighbours=neighbours(settings.metrics),
         )
-        self.paths = PathLengths(settings, self.extractor, seed, self.scale, device)
+        self.paths = PathLengths(settings, self.extractor, seed, self.scale, device, self.drawn)
 
     def real_values(self) -> dict[str, float]:
         """Return what the real images themselves score: the FID of random halves, their IS."""
@@ -99,9 +98,7 @@ class ArmsEvaluator(Evaluator):
             kid_subset_size=self.settings.kid_subset_size,
         )
         for batch in latents.split(self.settings.batch_size):
-            images = model.draw(network, batch, self.settings.sample_kwargs)
-            if not bool(images.isfinite().all()):
-                raise Diverged(iteration)
+            images = self.drawn(model, network, batch, iteration, self.settings.sample_kwargs)
             evaluation.update(upscale_to(to_uint8(images), self.scale))
         return dict(zip(metrics, evaluation.compute().values(), strict=True))
 

@@ -1,12 +1,15 @@
 """Training until enough images were shown, and evaluation of every arm in between."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 from torch import nn
 
 from harness.data.order import ShownImages
+from harness.engine.keeping import Keeper
+from harness.engine.runner import QuietRunner
 from harness.registry import LOOPS
 
 
@@ -15,7 +18,8 @@ class ImagesTrainLoop(IterBasedTrainLoop):
     """Train by images shown, and evaluate by images shown.
 
     Unlike mmengine's loop, a resumed run replays no data: the order of images is a function of
-    how many were shown.
+    how many were shown. Checkpoints are written between two iterations, when all that belongs to
+    the earlier one, its evaluation too, has taken place.
 
     Args:
         total_images: training ends with the first batch that reaches this number.
@@ -48,14 +52,30 @@ class ImagesTrainLoop(IterBasedTrainLoop):
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
         model.train()
+        if self._keeper is not None and self._keeper.evaluation_due:
+            self._evaluate()
         while model.images_shown < self.total_images:
+            if self._keeper is not None:
+                self._keeper.between(self.runner)
             before = model.images_shown
             self.run_iter(next(self.dataloader_iterator))
             if self._evaluates(before, model.images_shown):
-                self.runner.val_loop.run()
+                self._evaluate()
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return model
+
+    @property
+    def _keeper(self) -> Keeper | None:
+        return self.runner.keeper if isinstance(self.runner, QuietRunner) else None
+
+    def _evaluate(self) -> None:
+        try:
+            self.runner.val_loop.run()
+        except KeyboardInterrupt:
+            if self._keeper is not None:
+                self._keeper.save(self.runner, evaluation_due=True)
+            raise
 
     def _evaluates(self, before: int, shown: int) -> bool:
         """Tell whether a batch after which ``shown`` images were shown is followed by one."""
@@ -89,7 +109,13 @@ class EvaluationLoop(BaseLoop):
         """Evaluate once and return the metrics."""
         self.runner.call_hook("before_val")
         self.runner.call_hook("before_val_epoch")
-        metrics = self.evaluator.evaluate(self.runner.model, self.runner.iter)
+        with self._interruptible():
+            metrics = self.evaluator.evaluate(self.runner.model, self.runner.iter)
         self.runner.call_hook("after_val_epoch", metrics=metrics)
         self.runner.call_hook("after_val")
         return metrics
+
+    def _interruptible(self) -> AbstractContextManager[None]:
+        # Nothing of the run changes while it is measured.
+        keeper = self.runner.keeper if isinstance(self.runner, QuietRunner) else None
+        return nullcontext() if keeper is None else keeper.interrupts.at_once()

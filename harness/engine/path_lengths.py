@@ -1,11 +1,12 @@
 """Perceptual path lengths of every arm of a run: the same paths for each."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from harness.errors import Diverged
+from harness.engine.arms import drawn
 from harness.gans.base import GAN
 from harness.metrics.extractor import Extractor
 from harness.metrics.features import upscale_to
@@ -30,6 +31,7 @@ class PathLengths:
         seed: the run's; paths are a function of it and the images shown.
         scale: px to which smaller images are enlarged first.
         device: where LPIPS computes.
+        draw: draws images of one arm.
 
     Raises:
         SpecError: the extractor cannot see distances.
@@ -43,11 +45,13 @@ class PathLengths:
         seed: int,
         scale: int,
         device: torch.device,
+        draw: Callable[..., Tensor] = drawn,
     ) -> None:
         self.settings = settings
         self.metrics = tuple(name for name in settings.metrics if name in _SPACES)
         self.seed = seed
         self.scale = scale
+        self._draw = draw
         self.distance = _distance(settings, extractor, device) if self.metrics else None
 
     def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
@@ -71,9 +75,7 @@ class PathLengths:
             kwargs["input_is_latent"] = True
 
         def draw(points: Tensor) -> Tensor:
-            images = model.draw(network, points, kwargs)
-            if not bool(images.isfinite().all()):
-                raise Diverged(iteration)
+            images = self._draw(model, network, points, iteration, kwargs)
             return crop_and_shrink(upscale_to(images.float(), self.scale), crop=False)
 
         assert self.distance is not None

@@ -4,6 +4,8 @@ from typing import Any
 
 from mmengine.runner import Runner
 
+from harness.engine.keeping import Keeper
+
 
 class QuietRunner(Runner):
     """A Runner that starts at once.
@@ -11,6 +13,16 @@ class QuietRunner(Runner):
     mmengine's own surveys compilers and drivers for seconds and writes its config; machine.json
     and spec.yaml hold both.
     """
+
+    keeper: Keeper | None = None
+    """What the run goes on from, and what it leaves for another to go on from."""
+
+    def load_or_resume(self) -> None:
+        """Go on from the keeper's checkpoint, where there is one."""
+        if self.keeper is None:
+            super().load_or_resume()
+        else:
+            self.keeper.restore(self)
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         pass

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from harness.data.prepare import Prepared
 from harness.engine.arms import Evaluator
-from harness.errors import Diverged
 from harness.gans.base import GAN
 from harness.images import to_uint8
 from harness.metrics.diversity import Diversity
@@ -108,9 +107,7 @@ class SingleImageEvaluator(Evaluator):
         size = self.real.shape[-2:]
         count = max(1, min(self.settings.batch_size, _PIXELS // size.numel()))
         for batch in latents.split(count):
-            images = model.draw(network, batch)
-            if not bool(images.isfinite().all()):
-                raise Diverged(iteration)
+            images = self.drawn(model, network, batch, iteration)
             yield to_uint8(enlarged(images, size))
 
     def _asked(self, values: Mapping[str, float]) -> dict[str, float]:

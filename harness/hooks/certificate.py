@@ -86,6 +86,11 @@ class EMACertificateHook(Hook):
         for name, trajectory in self._trajectories.items():
             trajectory.observe(images, renewed.get(name, ()))
 
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Have on the disk what a resumed run goes on with."""
+        for trajectory in self._trajectories.values():
+            trajectory.flush()
+
     def after_train(self, runner: Runner) -> None:
         """Derive every shadow and compare."""
         for trajectory in self._trajectories.values():

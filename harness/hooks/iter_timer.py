@@ -31,7 +31,6 @@ class IterTimerHook(mmengine.hooks.IterTimerHook):
     Attributes:
         train_sec: seconds of training.
         eval_sec: seconds of validation within and outside training.
-        resumed_sec: what of these two was spent before this run was resumed.
     """
 
     def __init__(self) -> None:
@@ -40,7 +39,6 @@ class IterTimerHook(mmengine.hooks.IterTimerHook):
         self.time_sec_test_val = 0.0
         self.train_sec = 0.0
         self.eval_sec = 0.0
-        self.resumed_sec = 0.0
         self._timed = 0
         self._timed_val = 0
         self._mark = time.perf_counter()
@@ -55,7 +53,6 @@ class IterTimerHook(mmengine.hooks.IterTimerHook):
         if kept is not None and kept["iter"] == runner.iter > 0:
             self.time_sec_tot, self._timed = kept["time_sec_tot"], kept["timed"]
             self.train_sec, self.eval_sec = kept["train_sec"], kept["eval_sec"]
-            self.resumed_sec = self.train_sec + self.eval_sec
         self._lap()
         self._training = True
 

@@ -28,13 +28,17 @@ _LOSSES = {
     "loss_recon": "loss/recon",
 }
 
+_LOOK_EVERY = 64
+_STATE = "harness_record"
+
 
 @HOOKS.register_module()
 class RecordHook(Hook):
     """Write losses, metrics, rates, clocks and memory into a run's folder.
 
-    Losses are read from the device only when they are written, every ``log_images`` images; that
-    one became NaN or infinite in between is noticed there, with the iteration at which it did.
+    Losses are read from the device only when they are written, every ``log_images`` images. Whether
+    one became NaN or infinite is looked at there, and at least every 64 iterations, and told with
+    the iteration at which it did.
 
     Args:
         folder: the run's folder, begun.
@@ -60,8 +64,17 @@ class RecordHook(Hook):
         self._looks = 0
 
     def before_train(self, runner: Runner) -> None:
-        """Note the start of training, from which overhead is counted."""
+        """Note where training begins."""
         self.iteration = runner.iter
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Keep the clock; refuse to keep a run whose losses are not finite."""
+        self._raise_if_bad()
+        checkpoint[_STATE] = {"sec": time.perf_counter() - self._begin}
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Go on with the clock."""
+        self._begin = time.perf_counter() - checkpoint.get(_STATE, {"sec": 0.0})["sec"]
 
     def after_train_iter(
         self,
@@ -76,8 +89,10 @@ class RecordHook(Hook):
         self._watch([value for name, value in outputs.items() if name in _LOSSES])
         shown = runner.model.images_shown
         last = shown - len(data_batch["inputs"])
-        if shown // self.log_images > last // self.log_images:
+        logs = shown // self.log_images > last // self.log_images
+        if logs or self.iteration % _LOOK_EVERY == 0:
             self._raise_if_bad()
+        if logs:
             losses = {_LOSSES[n]: float(v) for n, v in outputs.items() if n in _LOSSES}
             self._write(runner, "run", losses | self._training(runner))
         self._write_decisions(runner)
@@ -133,8 +148,7 @@ class RecordHook(Hook):
 
     def _clocks(self, runner: Runner) -> dict[str, float]:
         timer = next(hook for hook in runner.hooks if isinstance(hook, IterTimerHook))
-        here = timer.train_sec + timer.eval_sec - timer.resumed_sec
-        overhead = time.perf_counter() - self._begin - here
+        overhead = time.perf_counter() - self._begin - timer.train_sec - timer.eval_sec
         return {
             "time/train_sec": timer.train_sec,
             "time/eval_sec": timer.eval_sec,

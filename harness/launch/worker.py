@@ -1,64 +1,152 @@
 """One run in a process of its own: whatever happens in it ends as an outcome."""
 
 import contextlib
+import faulthandler
 import os
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
-from harness.errors import Diverged, HarnessError
+from harness.errors import Diverged, HarnessError, OutputError
+from harness.interrupts import Interrupts
 from harness.plan.expand import Run
-from harness.records.machine import describe
-from harness.records.store import RunFolder
+from harness.plan.keeping import Keeping
+from harness.records.machine import describe, resumed
+from harness.records.store import RunFolder, read_json
 from harness.records.types import Outcome, Status
 
 if TYPE_CHECKING:
+    from ctypes import c_int64
+
     import torch
 
+_LOOK_SEC = 0.5
 
-def work(run: Run, path: Path, device: str, threads: int, jobs: int, cache_dir: Path) -> None:
-    """Train one run; its folder holds the outcome afterwards, good or bad.
+
+UNWRITABLE = 74
+"""Exit code where the outcome could not be written (EX_IOERR)."""
+WAITING = -1
+"""Beats of a process that waits for another one which trains the same run."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """How this machine is used.
 
     Args:
-        path: the run's folder.
         device: ``cpu`` or ``cuda``.
-        threads: threads to compute with.
-        jobs: runs side by side, which its seconds depend on.
+        jobs: runs at a time.
+        threads: threads of each.
         cache_dir: where prepared images and reference statistics are kept.
+        keeping: when a run writes checkpoints.
     """
-    begin = time.perf_counter()
+
+    device: str
+    jobs: int
+    threads: int
+    cache_dir: Path
+    keeping: Keeping = field(default_factory=Keeping)
+
+
+def work(run: Run, path: Path, machine: Machine, beats: "c_int64") -> None:
+    """Train one run, or go on with it; its folder holds the outcome afterwards, good or bad.
+
+    Args:
+        run: what to train.
+        path: the run's folder.
+        machine: how the machine is used.
+        beats: counts steps of training and evaluation, for who watches.
+    """
+    faulthandler.enable()
+    interrupts = Interrupts()
+    interrupts.install()
     path.mkdir(parents=True, exist_ok=True)
     _print_to(path / "log.txt")
-    signal.signal(signal.SIGTERM, _interrupt)
     folder = RunFolder(path)
-    status, reason, iteration = Status.FINISHED, "", 0
     try:
-        torch_device, name = _settle(device, threads)
+        _wait_for(folder, beats)
+    except KeyboardInterrupt:
+        return  # how the run ends is for the process to say that trains it
+    if ended(path):
+        return
+    try:
+        folder.end(_outcome(run, folder, machine, interrupts, beats))
+    except OutputError as error:
+        with contextlib.suppress(OSError):
+            print(error, flush=True)
+        os._exit(UNWRITABLE)
+
+
+def ended(path: Path) -> bool:
+    """Tell whether a run's folder holds a run that there is nothing to add to.
+
+    One that diverged would do so again.
+
+    Raises:
+        RecordsError: if a newer harness wrote it.
+    """
+    machine = path / "machine.json"
+    if machine.exists():
+        read_json(machine)
+    outcome = RunFolder(path).outcome()
+    return outcome is not None and outcome.status in (Status.FINISHED, Status.DIVERGED)
+
+
+def _wait_for(folder: RunFolder, beats: "c_int64") -> None:
+    """Take the run for this process, as soon as no other trains it."""
+    while not folder.lock():
+        if beats.value != WAITING:
+            print("another process trains this run: waiting for it", flush=True)
+        beats.value = WAITING
+        time.sleep(_LOOK_SEC)
+    beats.value = 0
+
+
+def _outcome(
+    run: Run, folder: RunFolder, machine: Machine, interrupts: Interrupts, beats: "c_int64"
+) -> Outcome:
+    begin = time.monotonic()
+    keeper = None
+
+    def sec() -> float:
+        return time.monotonic() - begin if keeper is None else keeper.total_sec()
+
+    def beat() -> None:
+        beats.value += 1
+
+    try:
+        torch_device, name = _settle(machine.device, machine.threads)
+        from harness.engine.build import train
+        from harness.engine.keeping import Keeper
         from harness.networks.kernels import kernel_path
 
+        keeper = Keeper(folder, run.settings, machine.keeping, interrupts, beat)
         kernels = kernel_path(run.spec.model.type, torch_device)
-        folder.begin(run.settings, describe(device, name, threads, jobs, kernels))
-        from harness.engine.build import train
-
-        iteration = train(run, folder, torch_device, cache_dir)
+        here = describe(machine.device, name, machine.threads, machine.jobs, kernels)
+        if keeper.mark is not None:
+            here = resumed(here, read_json(folder.path / "machine.json"), keeper.iteration)
+        folder.begin(run.settings, here, keeper.mark)
+        iterations = train(run, keeper, torch_device, machine.cache_dir)
+        keeper.remove()
+        return Outcome(Status.FINISHED, "", iterations, sec())
     except Diverged as error:
-        status, reason, iteration = Status.DIVERGED, str(error), error.iteration
+        return Outcome(Status.DIVERGED, str(error), error.iteration, sec())
     except KeyboardInterrupt:
-        status, reason = Status.INTERRUPTED, "stopped by a signal"
+        done = 0 if keeper is None else keeper.iteration
+        return Outcome(Status.INTERRUPTED, "stopped by a signal", done, sec())
     except HarnessError as error:
-        status, reason = Status.FAILED, str(error)
+        return Outcome(Status.FAILED, str(error), 0, sec())
     except Exception as error:  # the one place where a defect becomes a value
-        traceback.print_exc()
-        status, reason = Status.FAILED, f"{type(error).__name__}: {error}"
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    folder.end(Outcome(status, reason, iteration, time.perf_counter() - begin))
+        with contextlib.suppress(OSError):  # of a full disk, perhaps
+            traceback.print_exc()
+        return Outcome(Status.FAILED, f"{type(error).__name__}: {error}", 0, sec())
+    finally:
+        interrupts.ignore()
 
 
 def check(run: Run, device: str, cache_dir: Path, answer: Connection) -> None:
@@ -107,7 +195,3 @@ def _print_to(path: Path) -> None:
     sys.stderr.flush()
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -57,6 +57,23 @@ def kind(machine: Mapping[str, Any]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
+def resumed(here: Mapping[str, Any], earlier: Mapping[str, Any], iteration: int) -> dict[str, Any]:
+    """Return the machine of a run that goes on, with each place where it did under ``resumed``.
+
+    Args:
+        here: what it goes on with.
+        earlier: the run's machine so far.
+        iteration: iterations done by then.
+    """
+    source, before = (m.get("source", {}).get("digest") for m in (here, earlier))
+    place = {
+        "iteration": iteration,
+        "same_kind": kind(here) == kind(earlier),
+        "same_source": source == before,
+    }
+    return {**here, "resumed": [*earlier.get("resumed", []), place]}
+
+
 def slug(machine: Mapping[str, Any]) -> str:
     """Return a folder name for a machine: its processor or accelerator, and the cores."""
     cpu = machine["device"] == "cpu"

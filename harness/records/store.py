@@ -5,6 +5,7 @@
     spec.yaml       the run's complete, resolved spec, written before the first step
     machine.json    what it ran on, with versions and the source's state
     rows.jsonl      a header line {"format": 1}, then one measured number a line, only appended
+    checkpoints/    while it trains: all that a resume needs, the newest few
     outcome.json    finished | diverged | failed | interrupted, with the reason
     samples/        pictures          weights.safetensors   the trained networks and shadows
     posthoc/        snapshots of averages, where the spec asks for them
@@ -12,11 +13,15 @@
 """
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TypedDict
+
+from filelock import FileLock, Timeout
 
 from harness.errors import OutputError, RecordsError
 from harness.records.types import FORMAT, Outcome, Row, Status
@@ -29,22 +34,49 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Raises:
         OutputError: if the folder cannot be written.
     """
+    with written_atomically(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def written_atomically(path: Path) -> Iterator[Path]:
+    """Give a temporary file to be written inside; it becomes ``path`` at the end, or is removed.
+
+    File, name and folder have reached the disk when it ends.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _sync(temporary)
         temporary.replace(path)
+        _sync(path.parent)
     except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}): choose another folder with --runs or "
-            "--results, or make it writable"
-        ) from None
+        raise _unwritable(path, error) from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path}: cannot be written ({error.strerror}): make room there, make it writable, or "
+        "choose another folder with --runs or --results"
+    )
+
+
+_HEADER = json.dumps({"format": FORMAT}) + "\n"
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -83,34 +115,88 @@ def check_format(path: Path, version: object) -> None:
         )
 
 
+class RowsMark(TypedDict):
+    """How far a run's rows went: their length, and what they were."""
+
+    bytes: int
+    sha256: str
+
+
 class RunFolder:
     """The records of one run, for writing while it runs and for reading afterwards."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows_file = path / "rows.jsonl"
-        self._rows: TextIO | None = None
+        self._rows: FileIO | None = None
+        self._lock = FileLock(path / ".lock")
 
-    def begin(self, spec: Mapping[str, Any], machine: Mapping[str, Any]) -> None:
+    def lock(self) -> bool:
+        """Take the run for this process, until it ends or unlocks it; False if another has it."""
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+        return True
+
+    def unlock(self) -> None:
+        """Leave the run to others."""
+        self._lock.release()
+
+    def begin(
+        self, spec: Mapping[str, Any], machine: Mapping[str, Any], after: RowsMark | None = None
+    ) -> None:
         """Open a run: its spec and machine are on disk before the first step.
 
-        Rows of an earlier, unfinished attempt are kept beside, numbered.
+        Rows of an earlier attempt are kept beside, numbered: all of them, or those beyond the mark
+        after which the run goes on, which will be measured again.
+
+        Args:
+            spec: the run's resolved spec.
+            machine: what it runs on.
+            after: what ``holds``.
         """
-        if self.rows_file.exists():
-            attempts = len(list(self.path.glob("rows.attempt-*.jsonl")))
-            self.rows_file.rename(self.path / f"rows.attempt-{attempts + 1}.jsonl")
+        for left in self.path.rglob(".*.tmp"):  # of a process that was killed while it wrote
+            left.unlink()
         (self.path / "outcome.json").unlink(missing_ok=True)
         write_atomically(self.path / "spec.yaml", dump_yaml(spec))
         write_json(self.path / "machine.json", machine)
-        write_atomically(self.rows_file, json.dumps({"format": FORMAT}) + "\n")
+        if after is not None:
+            self._cut_back(after["bytes"])
+            return
+        if self.rows_file.exists():
+            self.rows_file.rename(self._attempt())
+        write_atomically(self.rows_file, _HEADER)
+
+    def mark(self) -> RowsMark:
+        """Return how far the rows have come."""
+        rows = self.rows_file.read_bytes()
+        return {"bytes": len(rows), "sha256": hashlib.sha256(rows).hexdigest()}
+
+    def holds(self, mark: RowsMark) -> bool:
+        """Tell whether the rows up to a mark are those that were there when it was made."""
+        try:
+            with self.rows_file.open("rb") as file:
+                rows = file.read(mark["bytes"])
+        except OSError:
+            return False
+        return len(rows) == mark["bytes"] and hashlib.sha256(rows).hexdigest() == mark["sha256"]
 
     def append(self, rows: Iterable[Row]) -> None:
-        """Append rows; each call reaches the disk before it returns."""
-        if self._rows is None:
-            self._rows = self.rows_file.open("a")
-        self._rows.write("".join(json.dumps(row.as_dict()) + "\n" for row in rows))
-        self._rows.flush()
-        os.fsync(self._rows.fileno())
+        """Append rows; each call reaches the disk, whole, before it returns.
+
+        Raises:
+            OutputError: if they cannot be written; none of them is left in part.
+        """
+        text = "".join(json.dumps(row.as_dict()) + "\n" for row in rows)
+        try:
+            if self._rows is None:
+                self._rows = self.rows_file.open("ab", buffering=0)
+            _write_whole(self._rows, text.encode())
+        except OSError as error:
+            raise _unwritable(self.rows_file, error) from None
 
     def end(self, outcome: Outcome) -> None:
         """Write how the run ended."""
@@ -126,6 +212,16 @@ class RunFolder:
                 "sec": outcome.sec,
             },
         )
+
+    def _cut_back(self, size: int) -> None:
+        later = self.rows_file.read_bytes()[size:]
+        if later:
+            write_atomically(self._attempt(), _HEADER.encode() + later)
+            os.truncate(self.rows_file, size)
+
+    def _attempt(self) -> Path:
+        attempts = len(list(self.path.glob("rows.attempt-*.jsonl")))
+        return self.path / f"rows.attempt-{attempts + 1}.jsonl"
 
     def outcome(self) -> Outcome | None:
         """Return how the run ended, or None while it has not."""
@@ -154,6 +250,19 @@ class RunFolder:
                     yield Row(**value)
             except (ValueError, TypeError, AttributeError):
                 raise RecordsError(f"{self.rows_file}:{number}: is not a row") from None
+
+
+def _write_whole(file: FileIO, data: bytes) -> None:
+    """Append all of the data, or nothing."""
+    before = os.fstat(file.fileno()).st_size
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[file.write(left) :]
+        os.fsync(file.fileno())
+    except OSError:
+        os.ftruncate(file.fileno(), before)
+        raise
 
 
 def dump_yaml(value: Mapping[str, Any]) -> str:

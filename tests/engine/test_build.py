@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from keepers import keeper_of
 from safetensors.torch import load_file
 from tiny import ROOT
 
@@ -71,7 +72,7 @@ def finished(run, path, cache):
     folder = RunFolder(path)
     folder.begin(run.settings, {})
     try:
-        iterations = train(run, folder, CPU, cache)
+        iterations = train(run, keeper_of(run, folder), CPU, cache)
         assert iterations == run.spec.growth.iterations(run.spec.total_images)
     finally:
         folder.end(Outcome(Status.FINISHED))

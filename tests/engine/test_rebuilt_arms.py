@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from keepers import keeper_of
 from safetensors.torch import load_file
 from small_spec import content
 
@@ -59,7 +60,7 @@ def finished(run, path, cache):
     folder = RunFolder(path)
     folder.begin(run.settings, {})
     try:
-        train(run, folder, CPU, cache)
+        train(run, keeper_of(run, folder), CPU, cache)
     finally:
         folder.end(Outcome(Status.FINISHED))
     return path, folder.rows()

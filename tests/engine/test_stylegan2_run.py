@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from keepers import keeper_of
 from safetensors.torch import load_file
 
 from harness.engine.build import train
@@ -92,7 +93,7 @@ def test_a_run_leaves_rows_and_weights_that_go_on(tmp_path):
     run = planned()
     folder = RunFolder(tmp_path / "run")
     folder.begin(run.settings, {})
-    assert train(run, folder, torch.device("cpu"), tmp_path / "cache") == 30
+    assert train(run, keeper_of(run, folder), torch.device("cpu"), tmp_path / "cache") == 30
     folder.end(Outcome(Status.FINISHED))
     rows = folder.rows()
     for name in ("loss/d", "loss/g", "loss/penalty", "loss/path", "train/ada_p"):

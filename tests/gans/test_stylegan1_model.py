@@ -11,7 +11,8 @@ from torch.nn.functional import softplus
 
 from harness.gans.stylegan1 import StyleGAN1Model
 from harness.hooks import ExponentialMovingAverageHook, PGGANFetchDataHook
-from harness.launch.local import Machine, execute
+from harness.launch.local import execute
+from harness.launch.worker import Machine
 from harness.networks.losses import r1_penalty
 from harness.networks.style_layers import mixing_layers
 from harness.networks.stylegan1 import StyleGAN1Discriminator, StyleGAN1Generator

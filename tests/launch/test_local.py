@@ -8,7 +8,8 @@ import pytest
 from small_spec import plan
 
 from harness.errors import HarnessError, OutputError, RecordsError
-from harness.launch.local import Machine, execute, finished, prepare
+from harness.launch.local import execute, prepare
+from harness.launch.worker import Machine, ended
 from harness.records.store import RunFolder, read_json, write_json
 from harness.records.types import FORMAT, Outcome, Row, Status
 
@@ -123,7 +124,7 @@ def test_signals_to_one_run_end_that_run_alone(cache, tmp_path):
     assert whole.status is Status.FINISHED
     for run in planned.runs[:2]:
         assert len(RunFolder(tmp_path / run.name).rows()) >= sent[run.name]
-        assert not finished(tmp_path / run.name)
+        assert not ended(tmp_path / run.name)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OutputError("the disk is full")])

@@ -3,6 +3,7 @@
 import multiprocessing
 import re
 import time
+from ctypes import c_int64
 
 import pytest
 from small_spec import plan
@@ -24,7 +25,7 @@ def running(tmp_path):
     run = plan(train__kimg=4).runs[0]
     folder = RunFolder(tmp_path / run.name)
     folder.begin({}, {})
-    yield Running(run, folder, multiprocessing.current_process())
+    yield Running(run, folder, multiprocessing.current_process(), c_int64(1))
     folder.end(Outcome(Status.FINISHED))
 
 
@@ -71,7 +72,7 @@ def test_rows_of_an_earlier_attempt_are_forgotten_when_a_new_one_begins(running)
 
 def test_a_run_that_has_not_begun_has_no_numbers(running, tmp_path):
     latest = Latest()
-    latest.read(Running(running.run, RunFolder(tmp_path / "none"), running.process))
+    latest.read(Running(running.run, RunFolder(tmp_path / "none"), running.process, running.beats))
     assert latest == Latest()
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from small_spec import plan
 
-from harness.launch.local import Machine, execute
-from harness.launch.worker import check
+from harness.launch.local import execute
+from harness.launch.worker import Machine, check
 from harness.records.types import Status
 
 

@@ -1,0 +1,195 @@
+"""What a resume needs of a run, when it is written, and how a run goes on from it.
+
+Data order, latents and every other draw are functions of the seed and the images shown: no
+iteration is replayed, and a resume after a million iterations costs what one after ten does.
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from harness.engine import checkpoints
+from harness.errors import Diverged
+from harness.interrupts import Interrupts
+from harness.plan.keeping import Keeping
+from harness.records.store import RowsMark, RunFolder
+
+
+class Keeper:
+    """Writes a run's checkpoints between two iterations, and ends it where that was asked for.
+
+    Args:
+        folder: the run's.
+        identity: what the checkpoint has to be of: the run's name and settings.
+        keeping: when, and how many.
+        interrupts: what asks for the end.
+        beat: called at each step of training and evaluation.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        identity: Mapping[str, Any],
+        keeping: Keeping,
+        interrupts: Interrupts,
+        beat: Callable[[], None],
+    ) -> None:
+        self.folder = folder
+        self.interrupts = interrupts
+        self.beat = beat
+        self.evaluation_due = False
+        """Whether the run goes on with an evaluation that was not ended."""
+        self._identity = dict(identity)
+        self._keeping = keeping
+        self._parent = os.getppid()
+        self._begin = self._last = time.monotonic()
+        self._state = self._newest()
+        self.iteration: int = 0 if self._state is None else self._state["meta"]["iter"]
+        """Iterations done by the newest checkpoint."""
+
+    @property
+    def mark(self) -> RowsMark | None:
+        """How far the rows of the checkpoint go that the run goes on from; None for none."""
+        return None if self._state is None else self._state["rows"]
+
+    def total_sec(self) -> float:
+        """Return the seconds that the run has taken, those before its checkpoint included."""
+        before = 0.0 if self._state is None else self._state["meta"]["sec"]
+        return before + time.monotonic() - self._begin
+
+    def between(self, runner: Runner) -> None:
+        """Do what is due after an iteration and all that belongs to it.
+
+        Raises:
+            KeyboardInterrupt: if the end was asked for; a checkpoint has been written.
+            Diverged: if weights are not finite where a checkpoint is due.
+            OutputError: if it cannot be written.
+        """
+        self.beat()
+        # A run whose harness was killed would go on unseen.
+        if self.interrupts.requested or os.getppid() != self._parent:
+            self.save(runner)
+            raise KeyboardInterrupt
+        if time.monotonic() - self._last >= self._keeping.every_sec:
+            self.save(runner)
+
+    def save(self, runner: Runner, evaluation_due: bool = False) -> None:
+        """Write a checkpoint.
+
+        Args:
+            runner: between two iterations.
+            evaluation_due: the evaluation that follows the last iteration is still to come.
+
+        Raises:
+            Diverged: if weights are not finite; the checkpoints before stand.
+            OutputError: if it cannot be written; the checkpoints before stand.
+        """
+        _refuse_unsound(runner)
+        state = state_of(runner)
+        state["meta"] |= {"sec": self.total_sec(), "evaluation_due": evaluation_due}
+        state |= {"identity": self._identity, "rows": self.folder.mark()}
+        checkpoints.save(self._folder, runner.iter, state, self._keeping.count)
+        self.iteration, self._last = runner.iter, time.monotonic()
+
+    def restore(self, runner: Runner) -> None:
+        """Put the state into a built runner, where there is one."""
+        if self._state is not None:
+            restore(runner, self._state)
+            self.evaluation_due = self._state["meta"]["evaluation_due"]
+
+    def remove(self) -> None:
+        """Remove all checkpoints, of a run that has finished."""
+        for path in checkpoints.find(self._folder):
+            path.unlink()
+
+    @property
+    def _folder(self) -> Path:
+        return self.folder.path / "checkpoints"
+
+    def _newest(self) -> dict[str, Any] | None:
+        """Return the newest sound checkpoint whose rows are there, too."""
+        for path, state in checkpoints.sound(self._folder):
+            if state["identity"] == self._identity and self.folder.holds(state["rows"]):
+                return state
+            checkpoints.put_aside(path)
+        return None
+
+
+def state_of(runner: Runner) -> dict[str, Any]:
+    """Return all that training goes on from, in the order and by the names of mmengine."""
+    state: dict[str, Any] = {
+        "meta": {"iter": runner.iter},
+        "state_dict": runner.model.state_dict(),
+        "optimizer": runner.optim_wrapper.state_dict(),
+        "param_schedulers": [scheduler.state_dict() for scheduler in _schedulers(runner)],
+        "random": _random_state(),
+    }
+    runner.call_hook("before_save_checkpoint", checkpoint=state)
+    return state
+
+
+def restore(runner: Runner, state: Mapping[str, Any]) -> None:
+    """Put what ``state_of`` gave into a runner that was built alike, before its loop begins."""
+    runner.call_hook("after_load_checkpoint", checkpoint=state)
+    runner.model.load_state_dict(state["state_dict"])
+    runner.optim_wrapper.load_state_dict(state["optimizer"])
+    for scheduler, of_scheduler in zip(_schedulers(runner), state["param_schedulers"], strict=True):
+        scheduler.load_state_dict(of_scheduler)
+    _set_random_state(state["random"])
+    runner.train_loop._iter = state["meta"]["iter"]
+
+
+def _schedulers(runner: Runner) -> Iterator[Any]:
+    schedulers = runner.param_schedulers or []
+    lists = schedulers.values() if isinstance(schedulers, dict) else [schedulers]
+    for of_optimizer in lists:
+        yield from of_optimizer
+
+
+def _random_state() -> dict[str, Any]:
+    """Return the global streams, which our own models do not use and others may."""
+    version, words, gauss = random.getstate()
+    kind, keys, *place = np.random.get_state()
+    assert isinstance(keys, np.ndarray)
+    state = {
+        "torch": torch.get_rng_state(),
+        "numpy": (kind, torch.from_numpy(keys.astype(np.int64)), *place),
+        "python": (version, torch.tensor(words), gauss),
+    }
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    return state
+
+
+def _set_random_state(state: Mapping[str, Any]) -> None:
+    torch.set_rng_state(state["torch"])
+    kind, keys, *place = state["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), *place))
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words.tolist()), gauss))
+    if "cuda" in state and torch.cuda.device_count() == len(state["cuda"]):
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def _refuse_unsound(runner: Runner) -> None:
+    finite = [*_finite(runner.model, runner.optim_wrapper)]
+    if finite and not bool(torch.stack(finite).all()):  # the one wait for the device
+        raise Diverged(runner.iter, "a weight or a moment of its optimizer")
+
+
+def _finite(model: nn.Module, optimizers: Any) -> Iterator[Tensor]:
+    for parameter in model.parameters():
+        yield parameter.isfinite().all()
+    for _, wrapper in optimizers.items():
+        for moments in wrapper.optimizer.state.values():
+            for value in moments.values():
+                if isinstance(value, Tensor) and value.is_floating_point():
+                    yield value.isfinite().all().to(next(model.parameters()).device)
