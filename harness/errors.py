@@ -17,7 +17,7 @@ A message names what was given, what is allowed and what to do.
 from collections.abc import Sequence
 
 
-def printable(text: str, most: int = 100) -> str:
+def excerpt(text: str, most: int = 100) -> str:
     """Return text of unknown origin as a message can hold it: one line, escaped, not too long."""
     line = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode()

@@ -22,7 +22,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
 
 CORRUPT = (
     *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError),
-    *(struct.error, zlib.error, MemoryError, RuntimeError, AttributeError),
+    *(struct.error, zlib.error, MemoryError, RuntimeError, AttributeError, AssertionError),
 )
 """What Pillow and zipfile raise for data that is not what it says it is."""
 
