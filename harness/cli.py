@@ -4,6 +4,7 @@ argparse rather than a richer library: `harness --help` has to answer at once.
 """
 
 import argparse
+import io
 import math
 import os
 import sys
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness import __version__
-from harness.errors import HarnessError
+from harness.errors import HarnessError, printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 1 (results differ, runs failed), 2 (bad input) or 130 (Ctrl-C)."""
+    _speak_of_any_name()
     options = _parsed(arguments)
     # A plug-in of another package must not change what a spec means, nor cost a search for it.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
@@ -24,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except HarnessError as error:
-        for line in str(error).splitlines():
+        for line in error.lines:
             print(f"harness: {line}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
@@ -40,9 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _speak_of_any_name() -> None:
+    # A file's name may hold bytes that are no text.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"harness: {message}; see {self.prog} --help\n")
+        self.exit(2, f"harness: {printable(message)}; see {self.prog} --help\n")
 
 
 def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:

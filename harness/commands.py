@@ -49,6 +49,8 @@ class Job:
     def of(cls, options: argparse.Namespace) -> "Job":
         """Read the spec that the command line names."""
         path: Path = options.spec
+        if not path.stem.isprintable() or path.stem.startswith("."):
+            raise SpecError([f"{path}: its runs' folder cannot be called so: rename the spec"])
         spec = load(path, options.tier, options.overrides)
         plan = expand(path.stem, options.tier, spec)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
@@ -76,7 +78,7 @@ class Job:
         """Return the plan, to be read before it is run."""
         plan, spec = self.plan, self.plan.spec
         lines = [
-            f"{plan.experiment}, tier {plan.tier}: {spec.question}",
+            f"{plan.experiment}, tier {plan.tier}: {' '.join(spec.question.split())}",
             "",
             f"  runs       {len(plan.runs)}: {_levels(plan)}{len(spec.seeds)} seeds, "
             f"{self.jobs} at a time on {self.device}",
@@ -221,7 +223,7 @@ def verify(folders: Sequence[Path], readmes: Sequence[Path], update: bool) -> in
             update_readme(readme, folders[0].parents[1])
         differences += check_readme(readme, folders[0].parents[1])
     if differences:
-        raise ResultsDiffer("\n".join(differences))
+        raise ResultsDiffer(*differences)
     return 0
 
 

@@ -16,28 +16,41 @@ A message names what was given, what is allowed and what to do.
 
 from collections.abc import Sequence
 
+_LONGEST_LINE = 560
+_MOST_LINES = 200
 
-def excerpt(text: str, most: int = 100) -> str:
-    """Return text of unknown origin as a message can hold it: one line, escaped, not too long."""
-    line = "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in text[: most + 1]
-    )
-    return line if len(line) <= most else f"{line[: most - 3]}..."
+
+def printable(text: str, most: int = _LONGEST_LINE) -> str:
+    """Return text as one line: control characters escaped, the middle left out if it is long."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if len(text) <= most:
+        return text
+    end = most // 3
+    return f"{text[: most - end - 5]} ... {text[-end:]}"
 
 
 class HarnessError(Exception):
-    """Root of all errors that a user can mend."""
+    """Root of all errors that a user can mend; holds every problem found, mostly one."""
 
     exit_code = 2
 
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+    @property
+    def lines(self) -> list[str]:
+        """The problems as a terminal can show them, a line for each."""
+        shown = [printable(problem) for problem in self.problems[:_MOST_LINES]]
+        more = len(self.problems) - len(shown)
+        return [*shown, *([f"and {more} more"] if more else [])]
+
 
 class SpecError(HarnessError):
-    """A spec cannot be run; holds every problem found, one line each."""
+    """A spec cannot be run."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__(*problems)
 
 
 class DataError(HarnessError):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from harness import plain_files
 from harness.arrays import STAND_INS
-from harness.errors import DataError, excerpt
+from harness.errors import DataError, printable
 
 SAFETENSORS = ".safetensors"
 MAX_BYTES = 2**30  # of a pickle that is read: 1 GiB
@@ -232,7 +232,7 @@ class DataUnpickler(pickle.Unpickler):
         """Return what stands for a name."""
         if f"{module}.{name}" not in self._table:
             raise DataError(
-                f"{self._path}: names {excerpt(f'{module}.{name}')}, which could run code: only "
+                f"{self._path}: names {printable(f'{module}.{name}', 100)}, which could run code: only "
                 "numpy arrays and builtin containers are read; take it from a source you trust, as "
                 "safetensors"
             )

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from harness import compat  # noqa: F401  (declares what mmengine's checkpoints hold as safe)
-from harness.errors import DataError, excerpt
+from harness.errors import DataError, printable
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _DTYPES = frozenset(
@@ -88,7 +88,7 @@ def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
 
 def listing(names: Iterable[object], most: int = 8) -> str:
     """Return names in one line; past ``most`` of them only how many more there are."""
-    told = [excerpt(name, 60) if isinstance(name, str) else type(name).__name__ for name in names]
+    told = [printable(name, 60) if isinstance(name, str) else type(name).__name__ for name in names]
     more = f" and {len(told) - most} more" if len(told) > most else ""
     return (", ".join(told[:most]) or "nothing") + more
 
@@ -129,7 +129,7 @@ def _reason(message: str, start: bytes, size: int) -> str:
     if refused:
         found, name, owner = refused.groups()
         return (
-            f"names {excerpt(found or f'{owner}.{name}')}, which could run code: nothing of it "
+            f"names {printable(found or f'{owner}.{name}', 100)}, which could run code: nothing of it "
             "was run; only weights, numbers and text are read. Take it from a source you trust, "
             "and save its state_dict alone"
         )

@@ -41,7 +41,7 @@ def refused(
     Args:
         arguments: as after ``harness``.
         folder: holds everything that the command may touch; read and compared before and after.
-        names: texts of which one has to stand in every line, the file's or the field's name.
+        names: texts of which one has to stand in what is said, the file's or the field's name.
     """
     before = contents(folder)
     code, text = _said(arguments)
@@ -107,8 +107,8 @@ def _wrong_lines(lines: Sequence[str], names: Sequence[str]) -> Iterator[str]:
             yield f"not one line of its own: {line[:LONGEST]!r}"
         if len(line) > LONGEST:
             yield f"a line of {len(line)} characters"
-        if not any(name in line for name in names):
-            yield f"names none of {', '.join(names)}: {line[:LONGEST]}"
+    if not any(name in line for name in names for line in lines):
+        yield f"names none of {', '.join(names)}"
 
 
 def _wrong_files(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:

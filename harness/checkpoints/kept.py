@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from harness import plain_files
 from harness.checkpoints.families import FAMILIES
 from harness.checkpoints.loading import load
-from harness.errors import DataError, SpecError, excerpt
+from harness.errors import DataError, SpecError, printable
 from harness.spec.wording import shown
 
 FILE = "generator.safetensors"
@@ -136,7 +136,7 @@ def _about(path: Path) -> dict[str, Any]:
         with plain_files.opened(path), safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get(_KEY)
     except (SafetensorError, OSError) as error:
-        reason = excerpt(str(error))
+        reason = printable(str(error), 100)
         raise DataError(f"{path}: cannot be read as safetensors ({reason})") from None
     if text is None:
         raise DataError(f"{path}: does not say which network it is: `harness import` it first")

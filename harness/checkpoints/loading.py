@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness.checkpoints.families import FAMILIES, Family, prefixes
 from harness.checkpoints.reading import Checkpoint
-from harness.errors import DataError, SpecError, excerpt
+from harness.errors import DataError, SpecError, printable
 from harness.registry import MODELS, register_all
 from harness.spec.wording import shown
 from harness.torch_files import listing, not_finite
@@ -76,7 +76,7 @@ def build(family: Family, arguments: Mapping[str, Any]) -> nn.Module:
         with torch.random.fork_rng(devices=[]):  # the first weights are drawn, to be overwritten
             network: nn.Module = kind(**arguments)
     except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError) as error:
-        reason = excerpt(str(error))
+        reason = printable(str(error), 100)
         raise SpecError([f"{family.type}({told(arguments)}): cannot be built ({reason})"]) from None
     return network.eval().requires_grad_(False)
 

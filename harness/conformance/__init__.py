@@ -63,7 +63,7 @@ def _all(folder: Path, speed: bool) -> int:
     print(f"ours: agrees in {len(CASES) - len(wrong)} of {len(CASES)} cases; {folder} has them all")
     found = [f"{cell.case}: ours {cell.verdict}, {cell.reason}" for cell in wrong] + changed
     if found:
-        raise ResultsDiffer("\n".join(found))
+        raise ResultsDiffer(*found)
     return 0
 
 

@@ -28,7 +28,7 @@ from harness.data import (
     digest,
 )
 from harness.data.decode import MAX_BYTES, decode, fitted, one_line
-from harness.errors import DataError, excerpt
+from harness.errors import DataError, printable
 from harness.spec.photographs import CORRUPT
 
 __all__ = ["DataSource", "Images", "decoded", "image_names", "load", "opened"]
@@ -107,7 +107,7 @@ def decoded(
                 results = list(pool.map(attempt, names))
             for name, result in zip(names, results, strict=True):
                 if isinstance(result, BrokenImageError | UnfitImageError):
-                    problems[type(result)].append(f"{excerpt(repr(name))} ({result})")
+                    problems[type(result)].append(f"{printable(repr(name), 100)} ({result})")
                     if isinstance(result, BrokenImageError) and source.broken == "skip":
                         yield name, None
                 else:
@@ -169,7 +169,7 @@ def _folder(root: Path, max_images: int | None) -> Listing:
             raise DataError(f"cannot read {path!r}: {error.strerror}; mend it") from error
 
     names = image_names(_walk(root), root)[:max_images]
-    return Listing(excerpt(root.resolve().name), names, read, decode)
+    return Listing(printable(root.resolve().name, 100), names, read, decode)
 
 
 def _walk(root: Path) -> Iterator[str]:
@@ -237,4 +237,4 @@ def _members(root: Path, archive: zipfile.ZipFile, max_images: int | None) -> Li
         return data
 
     names = image_names(iter(members), root)[:max_images]
-    return Listing(excerpt(root.stem), names, read, decode)
+    return Listing(printable(root.stem, 100), names, read, decode)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from harness import plain_files
 from harness.ema.averaging import entries
-from harness.errors import RecordsError, excerpt
+from harness.errors import RecordsError, printable
 from harness.records.store import write_atomically
 
 
@@ -82,5 +82,5 @@ def _opened(path: Path) -> Iterator[Any]:
         with plain_files.opened(path), safe_open(path, framework="pt") as file:
             yield file
     except (SafetensorError, OSError) as error:
-        reason = excerpt(str(error))
+        reason = printable(str(error), 100)
         raise RecordsError(f"{path}: cannot be read as a snapshot ({reason})") from None

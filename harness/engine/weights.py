@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from harness.engine.families import gan
-from harness.errors import DataError, RecordsError, excerpt
+from harness.errors import DataError, RecordsError, printable
 from harness.gans.base import GAN
 from harness.pickles import load_pickled_data, to_safetensors
 from harness.spec.load import validated
@@ -64,7 +64,7 @@ def trained(folder: Path, device: torch.device) -> tuple[Spec, GAN]:
     try:
         model.load_state_dict(state)
     except (RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
-        reason = excerpt(" ".join(str(error).split()), 300)
+        reason = printable(" ".join(str(error).split()), 300)
         raise RecordsError(f"{folder}: weights and spec.yaml do not fit: {reason}") from None
     return spec, model
 

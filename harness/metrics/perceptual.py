@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from harness import plain_files, torch_files
-from harness.errors import DataError, SpecError, WeightsError, excerpt
+from harness.errors import DataError, SpecError, WeightsError, printable
 from harness.metrics.digits_cnn import NAME as DIGITS
 from harness.metrics.digits_cnn import DigitsExtractor
 from harness.metrics.extractor import MAX_BYTES, Extractor, Features
@@ -178,7 +178,7 @@ def _lpips(
     try:
         network: Any = Lpips()
     except RuntimeError as error:
-        reason = excerpt(" ".join(str(error).split()), 300)
+        reason = printable(" ".join(str(error).split()), 300)
         raise WeightsError(f"the files given are not the weights of {LPIPS}: {reason}") from error
     return _LpipsDistance(network.eval().requires_grad_(False), device)
 

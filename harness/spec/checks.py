@@ -1,6 +1,5 @@
 """Checks that span several fields of a spec, each worded as a problem at a dotted path."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,11 +19,14 @@ from harness.spec.schema import (
     StyleGAN2,
     rebuilt_arms,
 )
+from harness.spec.size_checks import size_problems
 from harness.spec.vis_checks import hook_problems, pickle_problems
 from harness.spec.vocabulary import (
     HOOKS,
     HOOKS_ELSEWHERE,
     INTERP_MODES,
+    NAME,
+    NAMES,
     NATIVE_RESOLUTION,
     RAW,
     closest,
@@ -32,8 +34,6 @@ from harness.spec.vocabulary import (
 from harness.spec.wording import Problem
 from harness.spec.yaml_text import dotted
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,39}")
-_NAMES = "up to 40 letters, digits, '_', '-' and '.', first a letter or digit"
 _RESERVED = frozenset({RAW, "real", "run"})
 _APART = 1.2
 """Nearer tracks of a post-hoc EMA say too much the same."""
@@ -50,6 +50,9 @@ def problems(spec: Spec) -> list[Problem]:
         return missing
     checks = (_model, _data, _train, _evaluate, _codes, _seeds, _shadows, _posthoc, _hooks)
     found = [problem for check in checks for problem in check(spec)]
+    too_much = list(size_problems(spec))
+    if too_much:
+        return found + too_much
     # A level is checked as a spec of its own; what is wrong without it was said already.
     said = {f"{dotted(path)}: {text}" for path, text in found}
     return found + [problem for problem in _factors(spec) if problem[1] not in said]
@@ -177,8 +180,8 @@ def _seeds(spec: Spec) -> Iterator[Problem]:
 def _shadows(spec: Spec) -> Iterator[Problem]:
     for name, ema in spec.observers.ema.items():
         at = ("observers", "ema", name)
-        if not _NAME.fullmatch(name) or name in _RESERVED:
-            yield at, f"is not a name for a shadow: {_NAMES}, not {', '.join(sorted(_RESERVED))}"
+        if not NAME.fullmatch(name) or name in _RESERVED:
+            yield at, f"is not a name for a shadow: {NAMES}, not {', '.join(sorted(_RESERVED))}"
         yield from ((at + path, text) for path, text in _interpolation(ema))
         momentum = ema.hook_cfg(spec.final_batch_size).get("momentum", 0.5)
         if not 0 < momentum < 1:
@@ -233,8 +236,8 @@ def _factors(spec: Spec) -> Iterator[Problem]:
     for path, levels in spec.factors.items():
         at = ("factors", path)
         for name in levels:
-            if not _NAME.fullmatch(name):
-                yield (*at, name), f"is not a name for a level: {_NAMES}"
+            if not NAME.fullmatch(name):
+                yield (*at, name), f"is not a name for a level: {NAMES}"
         if not levels:
             yield at, "has no levels"
         elif path.split(".")[0] in {"observers", "ema", "evaluate", "hooks"}:

@@ -10,6 +10,8 @@ from pydantic import ValidationError
 from harness.errors import SpecError
 from harness.spec import checks, wording
 from harness.spec.schema import Spec
+from harness.spec.text_file import NoText, read_text
+from harness.spec.vocabulary import NAME, NAMES
 from harness.spec.yaml_text import FieldPath, Unreadable, dotted, parse
 
 DEFAULT_TIER = "quick"
@@ -27,6 +29,8 @@ def load(path: Path, tier: str = DEFAULT_TIER, overrides: Iterable[str] = ()) ->
     Raises:
         SpecError: one line a problem: file, line or dotted path, value, and what is allowed.
     """
+    if not NAME.fullmatch(tier):
+        raise SpecError([f"tier {tier!r} of {path} is not a name: {NAMES}"])
     content, places = _at_tier(path, tier, ())
     content, places = _overridden(content, places, overrides)
     return validated(content, str(path), places)
@@ -117,7 +121,8 @@ def _overridden(
             problems += (f"command line: {problem}" for problem in error.problems)
             continue
         kept = {at: place for at, place in places.items() if at[: len(path)] != path}
-        places = {**kept, path: "command line"}
+        made = {path[:length]: "command line" for length in range(1, len(path))}
+        places = {**made, **kept, path: "command line"}
     if problems:
         raise SpecError(problems)
     return content, places
@@ -166,13 +171,9 @@ def _merged(base: Any, over: Any) -> Any:
 
 def _read(path: Path) -> tuple[dict[str, Any], Places]:
     try:
-        if path.stat().st_size > _LARGEST_SPEC_BYTES:
-            raise SpecError([f"{path}: larger than a spec can be ({_LARGEST_SPEC_BYTES} bytes)"])
-        content, lines = parse(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError([f"{path}: cannot be read ({error.strerror})"]) from None
-    except UnicodeDecodeError:
-        raise SpecError([f"{path}: is not a text file in UTF-8"]) from None
+        content, lines = parse(read_text(path, _LARGEST_SPEC_BYTES))
+    except NoText as error:
+        raise SpecError([f"{path}: {error}"]) from None
     except Unreadable as error:
         raise SpecError(
             [

@@ -79,6 +79,11 @@ Interval = Annotated[
 Seed = Annotated[
     _Int, _allowed("a whole number in [0, 2^63)", lambda v: 0 <= v < 2**63), _schema(minimum=0)
 ]
+Words = Annotated[
+    str,
+    _allowed("text without control characters", lambda v: " ".join(v.split()).isprintable()),
+]
+"""What is printed and stands in reports; it may be of several lines."""
 Scale = Annotated[
     int,
     _allowed("a power of two in [4, 1024]", lambda v: 4 <= v <= 1024 and v & (v - 1) == 0),

@@ -14,7 +14,7 @@ from harness.spec.models import PGGAN, BatchSize, Model, SinGAN, StyleGAN1, Styl
 from harness.spec.observers import Ema, InterpCfg, Observers, Posthoc
 from harness.spec.photographs import size_of, title
 from harness.spec.pyramid import Pyramid
-from harness.spec.ranges import Count, Seed
+from harness.spec.ranges import Count, Seed, Words
 from harness.spec.sections import Section
 from harness.spec.training import (
     LOSSES,
@@ -83,7 +83,7 @@ class Data(Section):
 class Spec(Section):
     """A question about GAN training, complete."""
 
-    question: str
+    question: Words
     model: Model
     data: Data
     train: Train

@@ -4,7 +4,10 @@ Nothing here imports torch: a spec that asks for a picture no hook could draw is
 run starts, in the words that the hook's constructor has for it.
 """
 
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from types import NoneType
 from typing import Any
 
@@ -23,6 +26,7 @@ from harness.spec.wording import Problem, shown
 
 _CHOICES = {"vis_mode": ("image", "gif"), "color_order": ("rgb", "bgr")}
 _POSITIVE = frozenset({"n_samples", "num_samples", "num_batches", "n_row", "n_skip", "fps"})
+_TEMPLATE = re.compile(r"[^{}/\0]*\{(:0?\d{0,2}d?)?\}[^{}/\0]*")
 _NAMES = {
     int: "a whole number",
     float: "a number",
@@ -52,7 +56,17 @@ def hook_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
 
 def pickle_problems(arguments: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong with arguments of PickleDataHook, at their paths."""
-    yield from _wrong(arguments, PICKLE_KINDS)
+    wrong = [*_wrong(arguments, PICKLE_KINDS)]
+    yield from wrong
+    given = {name: value for name, value in arguments.items() if (name,) not in dict(wrong)}
+    if not _stays_inside(given.get("output_dir", "")):
+        yield ("output_dir",), f"{shown(given['output_dir'])} is not a folder inside the run's"
+    template = given.get("filename_tmpl", "{}")
+    if not _TEMPLATE.fullmatch(template):
+        yield (
+            ("filename_tmpl",),
+            f"{shown(template)} is not a file's name with one {{}}, the iteration",
+        )
     for name in ("output_dir", "data_name_list"):
         if name not in arguments:
             yield (name,), "is missing: PickleDataHook needs a folder and the attributes' names"
@@ -101,6 +115,8 @@ def _range(name: str, value: Any) -> Iterator[Problem]:
         yield (name,), f"{shown(value)} is not {' or '.join(map(repr, allowed))}"
     if name in _POSITIVE and value is not None and value <= 0:
         yield (name,), f"{value} is not above 0"
+    if name == "name" and not _stays_inside(value):
+        yield (name,), f"{shown(value)} is not a name that stays in the folder of the pictures"
     if name in {"target_mean", "target_std"}:
         numbers = list(value) if isinstance(value, Sequence) else [value]
         if len(numbers) not in (1, 3) or not all(isinstance(n, int | float) for n in numbers):
@@ -116,7 +132,15 @@ def _wrong(values: Mapping[str, Any], kinds: Mapping[str, Kinds]) -> Iterator[Pr
             yield (name,), f"{shown(values[name])} is not {' or '.join(allowed)}"
 
 
+def _stays_inside(name: str) -> bool:
+    """Return whether a name, which may make folders, leads no further up than it began."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and name.isprintable()
+
+
 def _fits(value: Any, kinds: Kinds) -> bool:
     if isinstance(value, bool):
         return bool in kinds
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
     return isinstance(value, kinds) or (float in kinds and isinstance(value, int))

@@ -4,6 +4,7 @@ Nothing here imports torch: the names are checked before anything heavy is loade
 """
 
 import math
+import re
 
 from harness.spec.vis_kwargs import HOOK_KINDS, PICKLE_KINDS
 
@@ -33,6 +34,10 @@ ONE_IMAGE_METRICS = frozenset({"sifid", "diversity"})
 """Metrics that hold samples against one image; all others want a set of them."""
 
 NATIVE_RESOLUTION = {"digits": 8, "cifar10": 32}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,39}")
+NAMES = "up to 40 letters, digits, '_', '-' and '.', first a letter or digit"
+"""What a shadow, a level or a tier may be called: it becomes the name of a file or a folder."""
+
 RAW = "raw"
 """The arm that is the trained generator itself, beside its EMA shadows."""
 

@@ -82,7 +82,7 @@ def _worded(error: Any, path: FieldPath, model: type[BaseModel]) -> str:
     if kind in {"missing", "union_tag_not_found"}:
         return _WORDS["missing"]
     if kind == "union_tag_invalid":
-        return f"{error['ctx']['tag']!r} is not one of {error['ctx']['expected_tags']}"
+        return f"{shown(error['ctx']['tag'])} is not one of {error['ctx']['expected_tags']}"
     if kind == "value_error":
         return f"{value} {error['ctx']['error']}"
     if kind == "literal_error":

@@ -135,7 +135,7 @@ def test_a_wrong_field_draws_no_other_complaint(tmp_path):
         (b"- 1\n", "{}: is not a mapping of fields such as 'question: ...'"),
         (b"a: \xff\xfe", "{}: is not a text file in UTF-8"),
         (b"a: " + b"[" * 45_000, "{}:1: nested more than 20 deep"),
-        (b"#" * 50_001, "{}: larger than a spec can be (50000 bytes)"),
+        (b"#" * 50_001, "{}: is too large (50000 bytes at most)"),
         (b"a: &a [x]\nb: [*a, *a]\n", "{}:2: *a is an alias: write out what it stands for"),
         (b"a: &a [*a]\n", "{}:1: *a is an alias: write out what it stands for"),
         (b"? [1]\n: 2\n", "{}:1: is not YAML: found unhashable key"),
