@@ -231,8 +231,9 @@ class DataUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Return what stands for a name."""
         if f"{module}.{name}" not in self._table:
+            found = printable(f"{module}.{name}", 100)
             raise DataError(
-                f"{self._path}: names {printable(f'{module}.{name}', 100)}, which could run code: only "
+                f"{self._path}: names {found}, which could run code: only "
                 "numpy arrays and builtin containers are read; take it from a source you trust, as "
                 "safetensors"
             )

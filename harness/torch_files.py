@@ -128,10 +128,10 @@ def _reason(message: str, start: bytes, size: int) -> str:
     refused = re.search(r"GLOBAL ([\w.]+)|looks up '(\w+)' of <class '([\w.]+)'>", message)
     if refused:
         found, name, owner = refused.groups()
+        found = printable(found or f"{owner}.{name}", 100)
         return (
-            f"names {printable(found or f'{owner}.{name}', 100)}, which could run code: nothing of it "
-            "was run; only weights, numbers and text are read. Take it from a source you trust, "
-            "and save its state_dict alone"
+            f"names {found}, which could run code: nothing of it was run; only weights, numbers "
+            "and text are read. Take it from a source you trust, and save its state_dict alone"
         )
     if start.startswith((_ZIP, _PICKLE)):
         return f"is damaged or cut off after {size} bytes, or no checkpoint of torch: fetch it anew"

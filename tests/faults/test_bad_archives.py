@@ -46,12 +46,13 @@ def test_members_cannot_leave_their_folder(ledger, tmp_path, place, case, monkey
     assert not written
 
 
-def test_70_000_members_are_listed_and_one_is_read(ledger, tmp_path):
-    (tmp_path / "set.zip").write_bytes(zipped([(f"{n}.png", b"") for n in range(69_999)]))
+def test_many_members_are_listed_and_one_is_read(ledger, whole, tmp_path):
+    count = 70_000 if whole else 3_000
+    (tmp_path / "set.zip").write_bytes(zipped([(f"{n}.png", b"") for n in range(count - 1)]))
     with zipfile.ZipFile(tmp_path / "set.zip", "a") as archive:
         archive.writestr("0-first.png", PICTURE)
     answer = told(lambda: load(source(tmp_path / "set.zip", max_images=1)), tmp_path)
-    harmless(ledger, "archive", "70,000 members", answer)
+    harmless(ledger, "archive", f"{count:,} members", answer)
 
 
 @pytest.mark.parametrize("thing", ["folder", "pipe", "missing"])

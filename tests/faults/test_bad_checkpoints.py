@@ -1,10 +1,14 @@
 """Hostile checkpoints, pickles and weights: nothing in them runs, none is half imported."""
 
 import hashlib
+import json
+import os
 import pickle
+import shutil
 import struct
 import zipfile
 
+import hostile_archives
 import hostile_pickles as hostile
 import pytest
 import torch
@@ -16,13 +20,14 @@ from published import checkpoint, network, noises, published, state
 from safetensors.torch import save, save_file
 from tiny_singan import singan_run
 
-from harness.checkpoints.kept import FILE
+from harness.checkpoints.kept import FILE, Generator, to_bytes
 from harness.ema import snapshots
-from harness.engine.checkpoints import load as load_kept
+from harness.engine import checkpoints
+from harness.engine.weights import _COUNTERS
 from harness.errors import RecordsError
 from harness.metrics.features import load_extractor
 from harness.metrics.perceptual import load_distance
-from harness.pickles import load_pickled_data
+from harness.pickles import load_pickled_data, to_safetensors
 
 CANARY = "canary"
 RUNNING = [*hostile.running(CANARY)]
@@ -150,7 +155,7 @@ CHECKPOINTS = {
     "with a program of TorchScript": lambda _: zip_checkpoint(
         {"a/data.pkl": b"\x80\2}.", "a/constants.pkl": b"\x80\2).", "a/code/x.py": b"import os"}
     ),
-    "a tar, as torch wrote in 2016": lambda _: __import__("hostile_archives")._tar(),
+    "a tar, as torch wrote in 2016": lambda _: hostile_archives._tar(),
     "of another family": lambda place: published(place, "stylegan2")[0].read_bytes(),
     "NaN in one weight": _with(
         lambda held: {name: value * float("nan") for name, value in [*held.items()][:1]}
@@ -184,10 +189,7 @@ CHECKPOINTS = {
 @pytest.mark.parametrize("case", CHECKPOINTS)
 def test_a_checkpoint_that_does_not_fit_is_refused(ledger, place, case):
     (place / "bad.pth").write_bytes(CHECKPOINTS[case](place))
-    answer = refused(imported(place / "bad.pth"), place)
-    if case == "whole numbers for weights" and answer.code == 0:
-        return
-    hold(ledger, "checkpoint", case, answer)
+    hold(ledger, "checkpoint", case, refused(imported(place / "bad.pth"), place))
 
 
 @pytest.mark.parametrize("case", hostile.broken_safetensors())
@@ -209,10 +211,6 @@ def test_broken_safetensors_are_refused_by_all_that_read_them(ledger, place, who
 
 def _kept(**changes):
     """A file as `harness import` writes it, with changes to what it says of itself."""
-    import json
-
-    from harness.checkpoints.kept import Generator, to_bytes
-
     arguments = {"noise_size": 6, "out_scale": 16, "base_channels": 32, "max_channels": 8}
     content = to_bytes(Generator("pggan", arguments, network("pggan")))
     (length,) = struct.unpack("<Q", content[:8])
@@ -259,11 +257,6 @@ def run(tmp_path_factory):
     ["NaN", "text for a weight", "no noises", "noises that are text", "a shape", "deep JSON"],
 )
 def test_a_runs_weights_that_lie_are_refused(ledger, place, run, case):
-    import shutil
-
-    from harness.engine.weights import _COUNTERS
-    from harness.pickles import to_safetensors
-
     shutil.copytree(run, place / "run")
     file = place / "run" / "weights.safetensors"
     held = load_pickled_data(file)
@@ -292,8 +285,6 @@ def test_a_snapshot_that_lies_is_refused(ledger, place, header):
 
 @pytest.mark.parametrize("thing", ["pipe", "folder", "missing"])
 def test_what_is_no_file_is_waited_for_by_nobody(ledger, place, thing):
-    import os
-
     path = place / "bad.pth"
     {"folder": path.mkdir, "pipe": lambda: os.mkfifo(path), "missing": lambda: None}[thing]()
     hold(ledger, "checkpoint", f"a {thing}", refused(imported(path), place))
@@ -324,11 +315,9 @@ def test_damaged_files_are_refused_or_read(ledger, whole, place, kind):
 
 
 def test_a_runs_checkpoint_of_deep_json_is_torn(place):
-    from harness.engine import checkpoints
-
     path = place / "iteration-000000001.safetensors"
     text = '{"a":' * 50_000 + "1" + "}" * 50_000
     header = {"format": "1", "sha256": checkpoints._digest({}, text), "data": text}
     path.write_bytes(save({}, header))
     with pytest.raises((checkpoints.Torn, RecordsError)):
-        load_kept(path)
+        checkpoints.load(path)
