@@ -62,8 +62,8 @@ def filling() -> dict[str, object]:
     pointers = Calls(np.dtype, "O8", False, True, state=(3, "|", None, None, None, -1, -1, 0))
     flags = Calls(np.dtype, "f8", False, True, state=(3, "<", None, None, None, -1, -1, 63))
     return {
-        "a bytearray of 64 GiB": Calls(bytearray, 2**36),
-        "bytes of 64 GiB": Calls(bytes, 2**36),
+        "a bytearray of 128 MiB": Calls(bytearray, 2**27),
+        "bytes of 128 MiB": Calls(bytes, 2**27),
         "an array of 2^60 numbers": Calls(np.ndarray, (2**60,), kind),
         "an array of more numbers than bytes": _array((2**40,), kind, b"x" * 8),
         "an array of fewer than no numbers": _array((-1,), kind, b"x" * 8),
