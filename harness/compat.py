@@ -5,15 +5,16 @@
 - Its checkpoints hold HistoryBuffer objects, which ``torch.load(weights_only=True)``, the default
   since torch 2.6, refuses. The class is declared safe, and with it the one use of ``getattr`` that
   its pickles make: to name its own methods. weights_only stays on; nothing else can be looked up.
+  The arrays in them are built by ``harness.arrays``.
 """
 
 import warnings
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
-import numpy as np
 import torch
+
+from harness.arrays import STAND_INS, Array, Kind
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -32,18 +33,12 @@ def _history_method(owner: type, name: str) -> Callable[..., Any]:
     return method
 
 
-multiarray = import_module(
-    "numpy._core.multiarray" if np.__version__ >= "2" else "numpy.core.multiarray"
-)
 torch.serialization.add_safe_globals(
     [
         HistoryBuffer,
-        np.ndarray,
-        np.dtype,
-        multiarray._reconstruct,
-        multiarray.scalar,
-        type(np.dtype(np.float64)),
-        type(np.dtype(np.int64)),
+        Kind,
+        Array,
+        *((stand_in, name) for name, stand_in in STAND_INS.items()),
         (_history_method, "builtins.getattr"),
         (_history_method, "getattr"),
     ]

@@ -20,12 +20,13 @@ _LONGEST_LINE = 560
 _MOST_LINES = 200
 
 
-def printable(text: str) -> str:
+def printable(text: str, most: int = _LONGEST_LINE) -> str:
     """Return text as one line: control characters escaped, the middle left out if it is long."""
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    if len(text) <= _LONGEST_LINE:
+    if len(text) <= most:
         return text
-    return f"{text[: _LONGEST_LINE - 200]} ... {text[-190:]}"
+    end = most // 3
+    return f"{text[: most - end - 5]} ... {text[-end:]}"
 
 
 class HarnessError(Exception):

@@ -6,6 +6,7 @@ Data is any nesting of lists, tuples and dicts of tensors, arrays, numbers, stri
 import io
 import json
 import pickle
+import pickletools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,17 +18,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from harness.compat import multiarray
-from harness.errors import DataError
+from harness import plain_files
+from harness.arrays import STAND_INS
+from harness.errors import DataError, printable
 
 SAFETENSORS = ".safetensors"
+MAX_BYTES = 2**30  # of a pickle that is read: 1 GiB
 
 _PLAIN = (type(None), bool, int, float, str)
 _TREE = "harness_tree"
-_DAMAGED = (
+_PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+DAMAGED = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError),
-    *(MemoryError, OverflowError),
+    *(MemoryError, OverflowError, RecursionError),
 )
+"""What unpickling raises for bytes that are no sound pickle."""
 
 
 def load_pickled_data(path: str | Path) -> dict[str, Any]:
@@ -43,10 +48,10 @@ def load_pickled_data(path: str | Path) -> dict[str, Any]:
     try:
         if path.suffix == SAFETENSORS:
             return _read_safetensors(path)
-        value = _DataUnpickler(path).load()
+        value = DataUnpickler(plain_files.read(path, MAX_BYTES), path).load()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (SafetensorError, *_DAMAGED):
+    except (SafetensorError, *DAMAGED):
         raise DataError(f"{path}: is damaged, or no pickled data: write it anew") from None
     if not isinstance(value, dict):
         raise DataError(f"{path}: holds a {type(value).__name__}, must be a dict of names")
@@ -163,28 +168,19 @@ def _rebuilt(node: Mapping[str, Any], tensor: Callable[[str], Tensor]) -> Any:
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
-    with safe_open(path, "pt") as file:
+    with plain_files.opened(path), safe_open(path, "pt") as file:
         tree = (file.metadata() or {}).get(_TREE)
         if tree is None:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return of_parts(file.get_tensor, tree)
 
 
-def _allowed() -> Mapping[tuple[str, str], Any]:
-    """Return all that a pickle may name, under numpy 1's names and numpy 2's."""
-    frombuffer = np.zeros(1).__reduce_ex__(5)[0]
-    table: dict[tuple[str, str], Any] = {
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
-        ("_codecs", "encode"): _latin1,
-    }
-    for core in ("numpy.core", "numpy._core"):
-        table[f"{core}.multiarray", "_reconstruct"] = multiarray._reconstruct
-        table[f"{core}.multiarray", "scalar"] = multiarray.scalar
-        table[f"{core}.numeric", "_frombuffer"] = frombuffer
+def _allowed() -> Mapping[str, Any]:
+    """Return all that a pickle may name, and what stands for it."""
+    table: dict[str, Any] = {**STAND_INS, "_codecs.encode": _latin1}
     for builtins in ("__builtin__", "builtins"):  # Python 2's name is that of old protocols
-        for kind in (set, frozenset, complex, bytes, bytearray):
-            table[builtins, kind.__name__] = kind
+        table |= {f"{builtins}.{kind.__name__}": kind for kind in (set, frozenset, complex)}
+        table |= {f"{builtins}.bytes": _bytes, f"{builtins}.bytearray": _bytearray}
     return MappingProxyType(table)
 
 
@@ -193,19 +189,56 @@ def _latin1(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-class _DataUnpickler(pickle.Unpickler):
-    def __init__(self, path: Path) -> None:
-        super().__init__(io.BytesIO(path.read_bytes()))
-        self._path = path
+def _bytes(content: str | bytes = b"", encoding: str = "latin1") -> bytes:
+    """Stand in for ``bytes``, which makes as many zeros as a number says."""
+    return _latin1(content) if isinstance(content, str) else b"".join([content])
+
+
+def _bytearray(content: str | bytes = b"", encoding: str = "latin1") -> bytearray:
+    """Stand in for ``bytearray``, likewise."""
+    return bytearray(_bytes(content))
+
+
+def _sparing(content: bytes) -> bytes:
+    """Return a pickle as it is, unless it would fill the memory: places are made up to its largest.
+
+    Raises:
+        UnpicklingError: it keeps something in a place that no pickle of its length has.
+    """
+    for opcode, place, _ in pickletools.genops(content):
+        if opcode.name in _PUTS and int(place or 0) > len(content):
+            raise pickle.UnpicklingError(f"place {place} of {len(content)} bytes")
+    return content
+
+
+class DataUnpickler(pickle.Unpickler):
+    """Builds numpy's arrays, numbers, text and builtin containers, and nothing else.
+
+    Args:
+        content: the pickle.
+        origin: its file, for messages.
+        encoding: of Python 2's text.
+
+    Raises:
+        DataError: on ``load``, if it names anything else.
+    """
+
+    def __init__(self, content: bytes, origin: object, encoding: str = "ASCII") -> None:
+        super().__init__(io.BytesIO(_sparing(content)), encoding=encoding)
+        self._path = origin
         self._table = _allowed()
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._table:
+        """Return what stands for a name."""
+        if f"{module}.{name}" not in self._table:
+            found = printable(f"{module}.{name}", 100)
             raise DataError(
-                f"{self._path}: names {module}.{name}, which could run code: only numpy arrays and "
-                "builtin containers are read; take it from a source you trust, as safetensors"
+                f"{self._path}: names {found}, which could run code: only "
+                "numpy arrays and builtin containers are read; take it from a source you trust, as "
+                "safetensors"
             )
-        return self._table[module, name]
+        return self._table[f"{module}.{name}"]
 
     def persistent_load(self, pid: Any) -> Any:
+        """Refuse what is no part of the file."""
         raise pickle.UnpicklingError("no objects are kept outside the file")

@@ -2,20 +2,26 @@
 
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from harness.checkpoints.families import FAMILIES, Family, prefixes
-from harness.checkpoints.reading import Checkpoint, listing
-from harness.errors import DataError, SpecError
+from harness.checkpoints.reading import Checkpoint
+from harness.errors import DataError, SpecError, printable
 from harness.registry import MODELS, register_all
 from harness.spec.wording import shown
+from harness.torch_files import listing, not_finite
 
 EMA, RAW = "generator_ema", "generator"
 _COUNTER = "steps"
 """mmengine's averaged models count their updates beside the weights."""
+_LARGEST = MappingProxyType(
+    {"num_mlps": 99, "num_scales": 99, "num_layers": 99, "out_size": 2**14, "out_scale": 2**14}
+)
+"""Arguments that tell how many layers there are: far above any that was trained."""
 
 
 def choose(checkpoint: Checkpoint, family: Family, wanted: str | None) -> tuple[str, list[str]]:
@@ -62,13 +68,16 @@ def build(family: Family, arguments: Mapping[str, Any]) -> nn.Module:
     unknown = [name for name in arguments if name not in known]
     if unknown:
         raise SpecError(
-            [f"{', '.join(unknown)}: no argument of {family.type}; it has {', '.join(known)}"]
+            [f"{listing(unknown)}: no argument of {family.type}; it has {', '.join(known)}"]
         )
+    if large := [name for name, most in _LARGEST.items() if _above(arguments.get(name), most)]:
+        raise SpecError([f"{told(arguments)}: {name} is above {_LARGEST[name]}" for name in large])
     try:
         with torch.random.fork_rng(devices=[]):  # the first weights are drawn, to be overwritten
             network: nn.Module = kind(**arguments)
-    except (TypeError, ValueError) as error:
-        raise SpecError([f"{family.type}({told(arguments)}): cannot be built ({error})"]) from None
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, LookupError) as error:
+        reason = printable(str(error), 100)
+        raise SpecError([f"{family.type}({told(arguments)}): cannot be built ({reason})"]) from None
     return network.eval().requires_grad_(False)
 
 
@@ -91,13 +100,18 @@ def load(
     except DataError as error:
         raise DataError(f"{origin}: {error}") from None
     arguments = {**inferred, **given}
-    network = build(family, arguments)
-    problems = differences(network.state_dict(), held)
-    if problems:
+    with torch.device("meta"):  # whatever the size: a few entries can tell of a giant
+        expected = build(family, arguments).state_dict()
+    if problems := differences(expected, held):
         what = f"{family.type}({told(arguments)})"
         raise DataError(f"{origin}: does not fit {what}: {'; '.join(problems)}")
+    network = build(family, arguments)
     network.load_state_dict(held, strict=True)
     return arguments, network
+
+
+def _above(value: object, most: int) -> bool:
+    return isinstance(value, int | float) and not value <= most
 
 
 def told(arguments: Mapping[str, Any]) -> str:
@@ -117,7 +131,7 @@ def differences(expected: Mapping[str, Tensor], held: Mapping[str, Tensor]) -> l
         "missing": [name for name in expected if name not in held],
         "unexpected": [name for name in held if name not in expected],
         "of another shape": shapes,
-        "not finite": [name for name in both if not bool(held[name].isfinite().all())],
+        "not finite": not_finite({name: held[name] for name in both}),
     }
     return [f"{len(names)} {kind}: {listing(names)}" for kind, names in kinds.items() if names]
 

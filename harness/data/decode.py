@@ -7,21 +7,15 @@
 """
 
 import io
-import struct
-import zlib
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from harness.data import BrokenImageError, DataSource, Pixels, UnfitImageError
-from harness.spec.photographs import FORMATS
+from harness.spec.photographs import CORRUPT, FORMATS
 
 MAX_PIXELS = 2**26  # of an image that is decoded: 8192 x 8192 px
-CORRUPT = (
-    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError),
-    *(struct.error, zlib.error, Image.DecompressionBombError),
-)
-"""What Pillow and zipfile raise for data that is not what it says it is."""
+MAX_BYTES = 2**28  # of a file or archive member that is read: 256 MiB
 
 
 def decode(data: bytes, upright: bool = False) -> Image.Image:
@@ -41,7 +35,7 @@ def decode(data: bytes, upright: bool = False) -> Image.Image:
             return _rgb(ImageOps.exif_transpose(image) if upright else image)
     except UnidentifiedImageError as error:
         raise BrokenImageError("not an image") from error
-    except CORRUPT as error:
+    except (*CORRUPT, Image.DecompressionBombError) as error:
         raise BrokenImageError(one_line(error)) from error
 
 

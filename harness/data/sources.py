@@ -3,21 +3,20 @@
 Files with a part of their path that starts with a dot or is ``__MACOSX`` belong to no set.
 """
 
+import errno
 import os
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.client import HTTPException
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tarfile import TarError
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from filelock import FileLock
 from PIL import Image
 
+from harness import plain_files
 from harness.data import (
     BrokenImageError,
     DataSource,
@@ -25,19 +24,22 @@ from harness.data import (
     Listing,
     Pixels,
     UnfitImageError,
+    cifar10,
     digest,
 )
-from harness.data.decode import CORRUPT, decode, fitted, one_line
-from harness.errors import DataError
+from harness.data.decode import MAX_BYTES, decode, fitted, one_line
+from harness.errors import DataError, printable
+from harness.spec.photographs import CORRUPT
 
 __all__ = ["DataSource", "Images", "decoded", "image_names", "load", "opened"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm")
-MAX_BYTES = 2**28  # of a file or archive member that is read: 256 MiB
 CIFAR10_ROOT = Path("~/.cache/gan-harness/cifar10")
 
 _CHUNK = 32  # images decoded before they are handed on: bounds the memory
 _NAMED = 5  # offenders named in a message
+_NO_IMAGE = frozenset({errno.EINVAL, errno.EFBIG})
+_PACKED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _T = TypeVar("_T")
 
 
@@ -66,12 +68,12 @@ def opened(source: DataSource) -> Iterator[Listing]:
     Raises:
         DataError: nothing is there, or nothing that is an image.
     """
-    root = (source.root or CIFAR10_ROOT).expanduser()
+    root = Path(os.path.expanduser(source.root or CIFAR10_ROOT))
     match source.type:
         case "digits":
             yield _of_array("digits", _digits()[: source.max_images])
         case "cifar10":
-            yield _of_array("cifar10", _cifar10(root)[: source.max_images])
+            yield _of_array("cifar10", cifar10.read(root)[: source.max_images])
         case "image_folder":
             yield _folder(root, source.max_images)
         case "zip":
@@ -105,7 +107,7 @@ def decoded(
                 results = list(pool.map(attempt, names))
             for name, result in zip(names, results, strict=True):
                 if isinstance(result, BrokenImageError | UnfitImageError):
-                    problems[type(result)].append(f"{name!r} ({result})")
+                    problems[type(result)].append(f"{printable(repr(name), 100)} ({result})")
                     if isinstance(result, BrokenImageError) and source.broken == "skip":
                         yield name, None
                 else:
@@ -152,39 +154,6 @@ def _digits() -> Pixels:
     return np.repeat(grey[:, None], 3, axis=1)
 
 
-def _cifar10(root: Path) -> Pixels:
-    from torchvision.datasets import CIFAR10
-
-    folder = root / CIFAR10.base_folder
-    files = [*(name for name, _ in CIFAR10.train_list + CIFAR10.test_list), "batches.meta"]
-    missing = not all((folder / name).is_file() for name in files)
-    if missing and not folder.exists() and root.is_dir() and _has_folders(root):
-        # Somebody's own tree: nothing is downloaded into it.
-        raise DataError(
-            f"{root}: holds no {CIFAR10.base_folder}; if it is a folder of images, "
-            "add data.type=image_folder"
-        )
-    try:
-        if missing:
-            root.mkdir(parents=True, exist_ok=True)
-            with FileLock(root / "download.lock"):
-                CIFAR10(str(root), download=True)
-        with warnings.catch_warnings():  # numpy 2.4.0 to 2.4.4, of Python 2's pickles
-            warnings.simplefilter("ignore")
-            images: Any = CIFAR10(str(root), train=True).data
-    except (OSError, RuntimeError, EOFError, TarError, HTTPException) as error:
-        problem = "is missing and cannot be downloaded" if missing else "is damaged"
-        raise DataError(
-            f"CIFAR-10 {problem} ({one_line(error)}): place the unpacked cifar-10-python.tar.gz of "
-            f"https://www.cs.toronto.edu/~kriz/cifar.html as {folder}"
-        ) from error
-    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-
-
-def _has_folders(root: Path) -> bool:
-    return any(path.is_dir() for path in root.iterdir())
-
-
 def _folder(root: Path, max_images: int | None) -> Listing:
     if not os.path.isdir(root):
         found = "is a file; for an archive set type: zip" if os.path.exists(root) else "is missing"
@@ -193,15 +162,14 @@ def _folder(root: Path, max_images: int | None) -> Listing:
     def read(name: str) -> bytes:
         path = os.path.join(root, name)
         try:
-            with open(path, "rb") as file:
-                data = file.read(MAX_BYTES + 1)
+            return plain_files.read(path, MAX_BYTES)
         except OSError as error:
+            if error.errno in _NO_IMAGE:
+                raise BrokenImageError(str(error.strerror)) from error
             raise DataError(f"cannot read {path!r}: {error.strerror}; mend it") from error
-        if len(data) > MAX_BYTES:
-            raise BrokenImageError(f"larger than {MAX_BYTES >> 20} MiB")
-        return data
 
-    return Listing(root.resolve().name, image_names(_walk(root), root)[:max_images], read, decode)
+    names = image_names(_walk(root), root)[:max_images]
+    return Listing(printable(root.resolve().name, 100), names, read, decode)
 
 
 def _walk(root: Path) -> Iterator[str]:
@@ -234,23 +202,39 @@ def image_names(paths: Iterable[str], root: object) -> list[str]:
     return names
 
 
-def _archive(root: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(root)
-    except (OSError, zipfile.BadZipFile) as error:
-        problem = f"cannot read {root} as a zip ({one_line(error)})"
-        raise DataError(f"{problem}; set data.root to a whole archive") from error
+@contextmanager
+def _archive(root: Path) -> Iterator[zipfile.ZipFile]:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(plain_files.opened(root))
+            archive = stack.enter_context(zipfile.ZipFile(file))
+            held = sum(info.compress_size for info in archive.infolist())
+            if held > os.fstat(file.fileno()).st_size:
+                raise zipfile.BadZipFile("members overlap")
+        except (*CORRUPT, zipfile.BadZipFile) as error:
+            problem = f"cannot read {root} as a zip ({one_line(error)})"
+            raise DataError(f"{problem}; set data.root to a whole archive") from error
+        yield archive
 
 
 def _members(root: Path, archive: zipfile.ZipFile, max_images: int | None) -> Listing:
     members = {info.filename: info for info in archive.infolist()}
 
     def read(name: str) -> bytes:
-        if members[name].file_size > MAX_BYTES:
+        member = members[name]
+        if member.file_size > MAX_BYTES:
             raise BrokenImageError(f"larger than {MAX_BYTES >> 20} MiB")
+        if member.compress_type not in _PACKED:
+            raise BrokenImageError("neither stored nor deflated: pack it anew")
         try:
-            return archive.read(members[name])
-        except (*CORRUPT, zipfile.BadZipFile, RuntimeError) as error:
+            with archive.open(member) as file:
+                # Without a number, more than its stated size may be inflated before it is cut.
+                data = file.read(member.file_size + 1)
+        except (*CORRUPT, zipfile.BadZipFile) as error:
             raise BrokenImageError(one_line(error)) from error
+        if len(data) != member.file_size:
+            raise BrokenImageError(f"{len(data)} bytes, not {member.file_size} as it says")
+        return data
 
-    return Listing(root.stem, image_names(iter(members), root)[:max_images], read, decode)
+    names = image_names(iter(members), root)[:max_images]
+    return Listing(printable(root.stem, 100), names, read, decode)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.checkpoints.families import FAMILIES
-from harness.checkpoints.kept import FILE, Generator, is_kept, to_bytes
+from harness.checkpoints.kept import FILE, Generator, check_noises, is_kept, to_bytes
 from harness.checkpoints.loading import choose, entries, load, told
 from harness.checkpoints.reading import Checkpoint, read
 from harness.drawing.drawers import drawer
@@ -46,7 +46,7 @@ def import_checkpoint(
     """
     if noises is not None and model != "singan":
         raise SpecError([f"--noises: a {model} has none; leave it out"])
-    if is_kept(path):
+    if path.is_file() and is_kept(path):
         raise DataError(f"{path}: was imported already: `harness sample {path}` draws from it")
     given = dict(_argument(override) for override in overrides)
     checkpoint = read(path)
@@ -93,7 +93,12 @@ def _stage(checkpoint: Checkpoint) -> dict[str, Any]:
     weight = checkpoint.tensors.get("_curr_transition_weight")
     if scale is None or weight is None:
         return {}
-    return {"curr_scale": int(scale), "transition_weight": float(weight)}
+    try:
+        return {"curr_scale": int(scale), "transition_weight": float(weight)}
+    except (RuntimeError, ValueError, OverflowError):
+        raise DataError(
+            f"{checkpoint.path}: _curr_scale_int and _curr_transition_weight are no finite numbers"
+        ) from None
 
 
 def _noises(
@@ -109,18 +114,11 @@ def _noises(
     try:
         weights = tuple(float(weight) for weight in held["noise_weights"])
         maps = tuple(torch.as_tensor(noise).float() for noise in held["fixed_noises"])
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise DataError(
             f"{path or checkpoint.path}: noise_weights and fixed_noises are no numbers"
         ) from None
-    scales = arguments["num_scales"] + 1
-    if len(weights) != scales or len(maps) != scales or any(m.ndim != 4 for m in maps):
-        raise DataError(
-            f"{path or checkpoint.path}: {len(weights)} noise weights and {len(maps)} noise maps "
-            f"(NCHW) for a generator of {scales} scales"
-        )
-    if not all(bool(m.isfinite().all()) for m in (*maps, torch.tensor(weights))):
-        raise DataError(f"{path or checkpoint.path}: noise weights or maps are not finite")
+    check_noises(weights, maps, arguments, path or checkpoint.path)
     return weights, maps
 
 

@@ -12,13 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from harness import plain_files
 from harness.data import Pixels, photograph
+from harness.data.decode import MAX_BYTES
 from harness.engine.weights import networks_of, trained
 from harness.errors import OutputError, RecordsError, SpecError
 from harness.gans.singan import SinGAN
 from harness.gans.singan_tasks import animated, checked_size, injected, super_resolved
 from harness.images import to_float, to_uint8
 from harness.seeding import generator
+from harness.spec.photographs import CORRUPT
 
 _FRAMES = 40
 _FRAME_MSEC = 80
@@ -192,9 +195,14 @@ def _image(options: argparse.Namespace, device: torch.device) -> Tensor | None:
 
 def _trained_on(path: Path) -> Pixels:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            pixels: Pixels = file["real"][0]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        with plain_files.opened(path) as file:
+            if sum(part.file_size for part in zipfile.ZipFile(file).infolist()) > MAX_BYTES:
+                raise ValueError("too large")
+            file.seek(0)
+            pixels: Pixels = np.load(file, allow_pickle=False)["real"][0]
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise ValueError("no image")
+    except (*CORRUPT, zipfile.BadZipFile):
         raise RecordsError(f"{path}: holds no image any more; name one by --image") from None
     return pixels
 

@@ -1,5 +1,6 @@
 """What can be drawn from: an imported generator, or the networks of a run."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -24,10 +25,10 @@ def open_subject(path: Path, arm: str | None) -> tuple[Generator, str]:
         DataError: if there is no generator.
         SpecError: if there is no such arm.
     """
-    if (path / weights.FILE).exists():
+    if os.path.exists(path / weights.FILE):
         return _of_run(path, arm or RAW), f"{path.name}-{arm or RAW}"
-    file = path / FILE if path.is_dir() else path
-    if not file.is_file():
+    file = path / FILE if os.path.isdir(path) else path
+    if not os.path.isfile(file):
         raise DataError(
             f"{path}: is neither a generator's file nor a folder with {FILE}, as `harness import` "
             f"writes it, or with {weights.FILE}, as a finished run has it"

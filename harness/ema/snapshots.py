@@ -14,8 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from harness import plain_files
 from harness.ema.averaging import entries
-from harness.errors import RecordsError
+from harness.errors import RecordsError, printable
 from harness.records.store import write_atomically
 
 
@@ -67,7 +68,10 @@ def _profile(path: Path) -> Profile:
     with _opened(path) as file:
         header = file.metadata() or {}
     try:
-        return Profile(float(header["sigma_rel"]), int(header["images"]))
+        profile = Profile(float(header["sigma_rel"]), int(header["images"]))
+        if not (0 < profile.sigma_rel <= 12**-0.5 and profile.images >= 0):
+            raise ValueError(header)
+        return profile
     except (KeyError, ValueError):
         raise RecordsError(f"{path}: is not a snapshot: its header names no average") from None
 
@@ -75,7 +79,8 @@ def _profile(path: Path) -> Profile:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        with safe_open(path, framework="pt") as file:
+        with plain_files.opened(path), safe_open(path, framework="pt") as file:
             yield file
     except (SafetensorError, OSError) as error:
-        raise RecordsError(f"{path}: cannot be read as a snapshot ({error})") from None
+        reason = printable(str(error), 100)
+        raise RecordsError(f"{path}: cannot be read as a snapshot ({reason})") from None

@@ -14,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, uint8
 
-from harness.pickles import in_parts, of_parts
+from harness import plain_files
+from harness.pickles import DAMAGED, in_parts, of_parts
 from harness.records.store import check_format, written_atomically
 from harness.records.types import FORMAT
 
@@ -84,14 +85,14 @@ def load(path: Path) -> dict[str, Any]:
         RecordsError: if a newer harness wrote it.
     """
     try:
-        with safe_open(path, "pt") as file:
+        with plain_files.opened(path), safe_open(path, "pt") as file:
             header = file.metadata() or {}
             check_format(path, int(header[_FORMAT]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if header[_DIGEST] != _digest(tensors, header[_DATA]):
             raise Torn(path)
         return of_parts(tensors.__getitem__, header[_DATA])
-    except (SafetensorError, OSError, ValueError, TypeError, LookupError, MemoryError):
+    except (SafetensorError, OSError, *DAMAGED):
         raise Torn(path) from None
 
 

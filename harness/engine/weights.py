@@ -4,6 +4,7 @@ Counters, SinGAN's noises and amplitudes: what modules keep beside their tensors
 """
 
 import copy
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from harness.engine.families import gan
-from harness.errors import DataError, RecordsError
+from harness.errors import DataError, RecordsError, printable
 from harness.gans.base import GAN
 from harness.pickles import load_pickled_data, to_safetensors
 from harness.spec.load import validated
@@ -20,6 +21,7 @@ from harness.spec.schema import SinGAN, Spec
 from harness.spec.text_file import NoText, read_text
 from harness.spec.vocabulary import RAW
 from harness.spec.yaml_text import Unreadable, parse
+from harness.torch_files import listing, not_finite
 
 FILE = "weights.safetensors"
 _LARGEST_SPEC_BYTES = 2**20
@@ -55,21 +57,22 @@ def trained(folder: Path, device: torch.device) -> tuple[Spec, GAN]:
     """
     spec, seed = _spec(folder / "spec.yaml")
     state = _state(folder / FILE)
-    _without_image(spec, state)
+    _without_image(folder, spec, state)
     model = gan(spec, seed).to(device)
-    for name in dict.fromkeys(key.partition(".")[0] for key in state):
-        if name.endswith("_ema"):
+    held = {key.partition(".")[0] for key in state}
+    for name in networks_of(spec).values():
+        if name in held and name.endswith("_ema"):
             setattr(model, name, copy.deepcopy(model.generator))
     try:
         model.load_state_dict(state)
-    except (RuntimeError, KeyError) as error:
-        reason = " ".join(str(error).split())
+    except (RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
+        reason = printable(" ".join(str(error).split()), 300)
         raise RecordsError(f"{folder}: weights and spec.yaml do not fit: {reason}") from None
     return spec, model
 
 
 def _state(path: Path) -> dict[str, Any]:
-    if not path.exists():
+    if not os.path.exists(path):
         raise RecordsError(f"{path}: is missing: name the folder of a finished run")
     try:
         state = load_pickled_data(path)
@@ -77,6 +80,9 @@ def _state(path: Path) -> dict[str, Any]:
         state = {}
     if _COUNTERS not in state:
         raise RecordsError(f"{path}: is not a whole file of weights")
+    tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    if wrong := not_finite(tensors):
+        raise RecordsError(f"{path}: holds NaN or infinite values in {listing(wrong)}")
     return state
 
 
@@ -93,16 +99,20 @@ def _spec(path: Path) -> tuple[Spec, int]:
     return validated({"question": "", "seeds": [seed], **own}, str(path)), seed
 
 
-def _without_image(spec: Spec, state: Mapping[str, Any]) -> None:
+def _without_image(folder: Path, spec: Spec, state: Mapping[str, Any]) -> None:
     """Take SinGAN's sizes from its noises where the image is no longer what was trained on."""
     if not isinstance(spec.model, SinGAN):
         return
-    noises = state[_COUNTERS]["fixed_noises"]
-    sizes = tuple((noise.shape[-2], noise.shape[-1]) for noise in noises)
+    try:
+        noises = state[_COUNTERS]["fixed_noises"]
+        sizes = tuple((noise.shape[-2], noise.shape[-1]) for noise in noises)
+        smallest, largest = min(sizes[0]), min(sizes[-1])
+    except (LookupError, TypeError, AttributeError):
+        raise RecordsError(f"{folder / FILE}: holds no noises of a SinGAN") from None
     try:
         if spec.pyramid.sizes == sizes:
             return
     except DataError:
         pass
-    factor = (min(sizes[0]) / min(sizes[-1])) ** (1 / max(len(sizes) - 1, 1))
+    factor = (smallest / max(largest, 1)) ** (1 / max(len(sizes) - 1, 1))
     vars(spec)["pyramid"] = Pyramid(sizes, factor)  # where cached_property looks first

@@ -90,7 +90,7 @@ def prepare(run: Run, machine: Machine) -> None:
     finally:
         process.join()
     if problem:
-        raise HarnessError(problem)
+        raise HarnessError(*problem.split("\n"))
 
 
 def _server() -> ForkServerContext:

@@ -16,7 +16,8 @@ from harness.errors import Diverged, HarnessError, OutputError
 from harness.interrupts import Interrupts
 from harness.plan.expand import Run
 from harness.plan.keeping import Keeping
-from harness.records.machine import describe, read_machine, resumed
+from harness.records.machine import describe
+from harness.records.machine_file import read_machine, resumed
 from harness.records.store import RunFolder, read_json
 from harness.records.types import Outcome, Status
 

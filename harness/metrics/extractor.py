@@ -9,7 +9,10 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from harness import plain_files
 from harness.errors import DataError, WeightsError
+
+MAX_BYTES = 2**31  # of a file of weights: 2 GiB
 
 
 class Features(NamedTuple):
@@ -100,7 +103,7 @@ def read_weights(path: Path, sha256: str, *, what: str) -> bytes:
         WeightsError: the file is missing, unreadable or another one.
     """
     try:
-        content = path.read_bytes()
+        content = plain_files.read(path, MAX_BYTES)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise WeightsError(f"cannot read weights {path} ({reason}): {what}") from error

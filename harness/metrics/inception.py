@@ -3,8 +3,8 @@
 The network is torch-fidelity's port, the weights are a file that the user provides.
 """
 
+import io
 import os
-import pickle
 from pathlib import Path
 
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from harness.errors import WeightsError
+from harness import torch_files
+from harness.errors import DataError, WeightsError
 from harness.metrics.extractor import (
     Features,
     full_precision,
@@ -70,8 +71,8 @@ class InceptionExtractor:
         path = weights_path() if weights is None else weights
         self.digest = (weights_sha256 or SHA256).lower()
         self.device = device
-        read_weights(path, self.digest, what=WHAT)
-        self._network = _load_network(path).to(device)
+        content = read_weights(path, self.digest, what=WHAT)
+        self._network = _load_network(content, path).to(device)
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Features:
@@ -113,14 +114,20 @@ class InceptionExtractor:
         return positions(maps)
 
 
-def _load_network(path: Path) -> torch.nn.Module:
+def _load_network(content: bytes, path: Path) -> torch.nn.Module:
+    # torch-fidelity unpickles whatever a file names: it is given a copy of the tensors alone.
+    copy = io.BytesIO()
     try:
+        torch.save(torch_files.state_dict(content, f"weights {path}"), copy)
+        copy.seek(0)
         return FeatureExtractorInceptionV3(
             InceptionExtractor.name,
             ["2048", "logits_unbiased"],
-            feature_extractor_weights_path=str(path),
+            feature_extractor_weights_path=copy,
         )
-    except (RuntimeError, pickle.UnpicklingError) as error:
+    except DataError as error:
+        raise WeightsError(f"{error}; {WHAT}") from None
+    except RuntimeError as error:
         raise WeightsError(
             f"weights {path} are not an InceptionV3 state dict of torch-fidelity: {WHAT}"
         ) from error

@@ -1,17 +1,17 @@
 """Perceptual distances between images, smooth in the pixels: nothing is rounded to bytes."""
 
 import itertools
-import pickle
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from harness.errors import SpecError, WeightsError
+from harness import plain_files, torch_files
+from harness.errors import DataError, SpecError, WeightsError, printable
 from harness.metrics.digits_cnn import NAME as DIGITS
 from harness.metrics.digits_cnn import DigitsExtractor
-from harness.metrics.extractor import Extractor, Features
+from harness.metrics.extractor import MAX_BYTES, Extractor, Features
 
 LPIPS = "lpips-vgg16"
 DISTANCES = (DIGITS, LPIPS)
@@ -127,10 +127,12 @@ def _state(path: Path | None, argument: str) -> dict[str, Tensor]:
     if path is None:
         raise WeightsError(f"no file was named: {what}")
     try:
-        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"cannot read weights {path}: {what}") from error
-    return state
+        content = plain_files.read(path, MAX_BYTES)
+        return torch_files.state_dict(content, f"weights {path}")
+    except OSError as error:
+        raise WeightsError(f"cannot read weights {path} ({error.strerror}): {what}") from error
+    except DataError as error:
+        raise WeightsError(f"{error}; {what}") from None
 
 
 def _lpips(
@@ -176,7 +178,8 @@ def _lpips(
     try:
         network: Any = Lpips()
     except RuntimeError as error:
-        raise WeightsError(f"the files given are not the weights of {LPIPS}: {error}") from error
+        reason = printable(" ".join(str(error).split()), 300)
+        raise WeightsError(f"the files given are not the weights of {LPIPS}: {reason}") from error
     return _LpipsDistance(network.eval().requires_grad_(False), device)
 
 

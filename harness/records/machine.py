@@ -11,9 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from harness.errors import RecordsError
-from harness.records.store import read_json
-
 _LIBRARIES = ("torch", "torchvision", "mmengine", "numpy", "scipy", "torch-fidelity")
 _KIND = ("cpu", "isa", "device", "threads", "arithmetic", "python", "libraries")
 """Fields that decide the bits of a run."""
@@ -55,53 +52,10 @@ def describe(
     return content if kernels is None else {**content, "kernels": dict(kernels)}
 
 
-def read_machine(path: Path) -> dict[str, Any]:
-    """Return what ``describe`` said when ``path`` was written, with other machines under ``also``.
-
-    Raises:
-        RecordsError: if it is missing, torn, of a newer format, or a field is of another type.
-    """
-    content = read_json(path)
-    del content["format"]
-    others = content.get("also", [])
-    machines = [content, *others] if isinstance(others, list) else [content, None]
-    for machine in machines:
-        if not isinstance(machine, dict) or not all(map(_fits, machine, machine.values())):
-            raise RecordsError(f"{path}: does not describe a machine")
-    return content
-
-
-def _fits(name: str, value: Any) -> bool:
-    if name in {"source", "libraries", "kernels"}:
-        return value is None or (isinstance(value, dict) and all(map(_plain, value.values())))
-    return name == "also" or _plain(value)
-
-
-def _plain(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float)
-
-
 def kind(machine: Mapping[str, Any]) -> str:
     """Return a short digest of what decides a run's bits, the same for machines of one kind."""
     content = json.dumps({name: machine.get(name) for name in _KIND}, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
-
-
-def resumed(here: Mapping[str, Any], earlier: Mapping[str, Any], iteration: int) -> dict[str, Any]:
-    """Return the machine of a run that goes on, with each place where it did under ``resumed``.
-
-    Args:
-        here: what it goes on with.
-        earlier: the run's machine so far.
-        iteration: iterations done by then.
-    """
-    source, before = (m.get("source", {}).get("digest") for m in (here, earlier))
-    place = {
-        "iteration": iteration,
-        "same_kind": kind(here) == kind(earlier),
-        "same_source": source == before,
-    }
-    return {**here, "resumed": [*earlier.get("resumed", []), place]}
 
 
 def slug(machine: Mapping[str, Any]) -> str:

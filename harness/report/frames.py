@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.errors import RecordsError
 from harness.plan.arms import Arm, arms
 from harness.plan.expand import Plan, Run, from_settings
-from harness.records.machine import kind, read_machine
+from harness.records.machine import kind
+from harness.records.machine_file import read_machine
 from harness.records.quantities import lookup
 from harness.records.rows import checked
 from harness.records.store import RunFolder, read_record

@@ -5,8 +5,10 @@ take seconds and a plan has to answer at once.
 """
 
 import importlib.util
+import os
 import struct
 import warnings
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +19,12 @@ SHIPPED = "shipped:"
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
 """Formats that are read, by Pillow's names."""
+
+CORRUPT = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError),
+    *(struct.error, zlib.error, MemoryError, RuntimeError, AttributeError, AssertionError),
+)
+"""What Pillow and zipfile raise for data that is not what it says it is."""
 
 _FOLDERS = (("sklearn", "datasets/images"), ("skimage", "data"))
 _SUFFIXES = (".png", ".jpg")
@@ -49,10 +57,11 @@ def located(root: str) -> Path:
             names = ", ".join(sorted(known))
             raise DataError(f"no image {name!r} is shipped; known are {names}")
         return known[name]
-    path = Path(root).expanduser()
-    if path.is_file():
-        return path
-    found = "is a folder" if path.is_dir() else "is missing"
+    path = os.path.expanduser(root)
+    if os.path.isfile(path):
+        return Path(path)
+    found = "is a folder" if os.path.isdir(path) else "is no file"
+    found = found if os.path.exists(path) else "is missing"
     raise DataError(f"{root} {found}; name one image, or {SHIPPED}NAME, as shipped:china")
 
 
@@ -70,7 +79,6 @@ def size_of(root: str) -> tuple[int, int]:
     from PIL import Image, UnidentifiedImageError
 
     path = located(root)
-    corrupt = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error)
     try:
         with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
             warnings.simplefilter("ignore")  # of odd EXIF data
@@ -78,7 +86,7 @@ def size_of(root: str) -> tuple[int, int]:
             return image.size if turned else image.size[::-1]
     except UnidentifiedImageError:
         raise DataError(unreadable(root, "not an image")) from None
-    except (*corrupt, Image.DecompressionBombError) as error:
+    except (*CORRUPT, Image.DecompressionBombError) as error:
         raise DataError(unreadable(root, " ".join(str(error).split()))) from None
 
 

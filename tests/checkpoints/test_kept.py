@@ -50,7 +50,7 @@ def test_the_file_is_plain_safetensors_with_json_beside(tmp_path):
     [
         (None, "does not say which network it is: `harness import` it first"),
         ({"gan_harness": json.dumps({"format": 9, "family": "pggan"})}, "is of format 9 and holds"),
-        ({"gan_harness": json.dumps({"format": 1, "family": "vae"})}, "holds a vae; this harness"),
+        ({"gan_harness": json.dumps({"format": 1, "family": "vae"})}, "holds 'vae'; this harness"),
         ({"gan_harness": "{"}, "is damaged"),
         ({"gan_harness": "[]"}, "is damaged"),
         ({"gan_harness": json.dumps({"format": 1, "family": "pggan"})}, "is damaged"),

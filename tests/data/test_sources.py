@@ -35,17 +35,19 @@ class OldType:
     """Pickles as a dtype of Python 2 did, which numpy 2.4 warns of."""
 
     def __reduce__(self):
-        return np.dtype, ("u1", 0)
+        return np.dtype, ("u1", 0, 1), (3, "|", None, None, None, -1, -1, 0)
 
 
 class OldArray:
-    """Pickles as a uint8 array of Python 2."""
+    """Pickles as a uint8 array of Python 2, whose bytes Python 3 takes for text."""
 
     def __init__(self, array):
         self.array = array
 
     def __reduce__(self):
-        return np.ndarray, (self.array.shape, OldType(), self.array.tobytes())
+        content = self.array.tobytes().decode("latin1")
+        state = (1, self.array.shape, OldType(), False, content)
+        return np.zeros(1).__reduce__()[0], (np.ndarray, (0,), "b"), state
 
 
 @pytest.fixture

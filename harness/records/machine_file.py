@@ -1,0 +1,58 @@
+"""machine.json read back, and what a resumed run adds to it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import RecordsError
+from harness.records.machine import kind
+from harness.records.store import read_json
+
+
+def read_machine(path: Path) -> dict[str, Any]:
+    """Return what ``describe`` said when ``path`` was written, with other machines under ``also``.
+
+    Raises:
+        RecordsError: if it is missing, torn, of a newer format, or a field is of another type.
+    """
+    content = read_json(path)
+    del content["format"]
+    others = content.get("also", [])
+    machines = [content, *others] if isinstance(others, list) else [content, None]
+    for machine in machines:
+        if not isinstance(machine, dict) or not all(map(_fits, machine, machine.values())):
+            raise RecordsError(f"{path}: does not describe a machine")
+    return content
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name in {"source", "libraries", "kernels"}:
+        return value is None or _is_flat(value)
+    if name == "resumed":
+        return isinstance(value, list) and all(map(_is_flat, value))
+    return name == "also" or _plain(value)
+
+
+def _is_flat(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_plain, value.values()))
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def resumed(here: Mapping[str, Any], earlier: Mapping[str, Any], iteration: int) -> dict[str, Any]:
+    """Return the machine of a run that goes on, with each place where it did under ``resumed``.
+
+    Args:
+        here: what it goes on with.
+        earlier: the run's machine so far.
+        iteration: iterations done by then.
+    """
+    source, before = (m.get("source", {}).get("digest") for m in (here, earlier))
+    place = {
+        "iteration": iteration,
+        "same_kind": kind(here) == kind(earlier),
+        "same_source": source == before,
+    }
+    return {**here, "resumed": [*earlier.get("resumed", []), place]}

@@ -1,0 +1,40 @@
+"""Bad files, given to what reads them, and what has to hold of the answer."""
+
+import traceback
+from pathlib import Path
+
+from bad_input import Answer, _wrong_code, _wrong_files, _wrong_lines, contents, hold
+from fault_ledger import Ledger
+
+from harness.errors import HarnessError
+
+
+def told(action, folder: Path, names=("FOLDER",)) -> Answer:
+    """Do what raises a HarnessError, as a command's line would be."""
+    before, code, text = contents(folder), 0, ""
+    try:
+        action()
+    except HarnessError as error:
+        code = error.exit_code
+        text = "".join(f"harness: {line}\n" for line in error.lines)
+    except Exception:
+        code, text = None, traceback.format_exc()
+    lines = tuple(text.replace(str(folder), "FOLDER").splitlines())
+    after = contents(folder)
+    wrong = [*_wrong_code(code, text), *_wrong_lines(lines, names), *_wrong_files(before, after)]
+    return Answer(code, lines, tuple(wrong))
+
+
+def harmless(ledger: Ledger, kind: str, case: str, answer: Answer, found_by="by hand") -> None:
+    """Leave the row of a case that is read as if nothing were odd, and leaves nothing behind."""
+    said = ("exit code 0", "nothing was said", "names none")
+    wrong = [part for part in answer.wrong if not part.startswith(said)]
+    word = "read, harmless" if answer.code == 0 and not wrong else "WRONG"
+    ledger.add("inputs", kind=kind, case=case, found_by=found_by, answer=word, message="")
+    assert answer.code == 0, "\n".join([case, *answer.lines])
+    assert not wrong, "\n".join([case, *wrong])
+
+
+def either(ledger: Ledger, kind: str, case: str, answer: Answer, found_by: str) -> None:
+    """Leave the row of a case that may still be sound: refused clearly or read, never worse."""
+    (harmless if answer.code == 0 else hold)(ledger, kind, case, answer, found_by)
