@@ -3,10 +3,14 @@
 import errno
 import os
 import stat
-from io import BufferedReader
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 
 _WAITS_FOR_NOBODY = getattr(os, "O_NONBLOCK", 0)
+
+
+class NoText(Exception):
+    """A path does not lead to a text file; says what is there instead."""
 
 
 def opened(path: str | Path) -> BufferedReader:
@@ -35,3 +39,27 @@ def read(path: str | Path, most: int) -> bytes:
     if len(content) > most:
         raise OSError(errno.EFBIG, f"larger than {most >> 20} MiB", str(path))
     return content
+
+
+def read_text(path: Path, most_bytes: int) -> str:
+    """Read a text file in UTF-8.
+
+    Args:
+        path: of the file.
+        most_bytes: a larger file is not read.
+
+    Raises:
+        NoText: if there is no such file.
+    """
+    try:
+        with TextIOWrapper(opened(path), encoding="utf-8") as file:
+            text = file.read(most_bytes + 1)
+    except UnicodeDecodeError:
+        raise NoText("is not a text file in UTF-8") from None
+    except OSError as error:
+        raise NoText(f"cannot be read ({error.strerror})") from None
+    except ValueError:  # NUL in the path, or what no file system can hold
+        raise NoText("is not the path of a file") from None
+    if len(text) > most_bytes:
+        raise NoText(f"is too large ({most_bytes} bytes at most)")
+    return text

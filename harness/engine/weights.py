@@ -15,10 +15,10 @@ from harness.engine.families import gan
 from harness.errors import DataError, RecordsError, printable
 from harness.gans.base import GAN
 from harness.pickles import load_pickled_data, to_safetensors
+from harness.plain_files import NoText, read_text
 from harness.spec.load import validated
 from harness.spec.pyramid import Pyramid
 from harness.spec.schema import SinGAN, Spec
-from harness.spec.text_file import NoText, read_text
 from harness.spec.vocabulary import RAW
 from harness.spec.yaml_text import Unreadable, parse
 from harness.torch_files import listing, not_finite

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.plain_files import NoText, read_text
 from harness.plan.expand import Plan
 from harness.plan.work import parameters, training_macs
 from harness.spec.schema import Evaluate, Spec, rebuilt_arms
-from harness.spec.text_file import NoText, read_text
 from harness.spec.vocabulary import PATH_METRICS
 
 

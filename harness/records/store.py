@@ -25,9 +25,9 @@ from typing import Any, TypedDict
 from filelock import FileLock, Timeout
 
 from harness.errors import OutputError, RecordsError
+from harness.plain_files import NoText, read_text
 from harness.records.rows import checked
 from harness.records.types import FORMAT, Outcome, Row, Status
-from harness.spec.text_file import NoText, read_text
 from harness.spec.yaml_text import dump
 
 _LARGEST_BYTES = 2**20

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import SpecError
+from harness.plain_files import NoText, read_text
 from harness.spec import checks, wording
 from harness.spec.schema import Spec
-from harness.spec.text_file import NoText, read_text
 from harness.spec.vocabulary import NAME, NAMES
 from harness.spec.yaml_text import FieldPath, Unreadable, dotted, parse
 

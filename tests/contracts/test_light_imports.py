@@ -113,11 +113,13 @@ LAYERS = (
     ("gans", "gen_metrics", "checkpoints"),
     ("networks", "data", "metrics", "ema", "visuals"),
     ("registry",),
-    ("structures", "pickles", "isolation", "interrupts"),
+    ("structures", "pickles", "torch_files", "isolation", "interrupts"),
     ("compat", "seeding", "images"),
+    ("arrays",),
     ("plan",),
     ("records",),
     ("spec",),
+    ("plain_files",),
     ("errors",),
 )
 
