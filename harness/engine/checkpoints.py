@@ -20,6 +20,10 @@ from harness.records.types import FORMAT
 
 _NAME = re.compile(r"iteration-(\d+)\.safetensors")
 _DIGEST, _DATA, _FORMAT = "sha256", "data", "format"
+_DAMAGED = (
+    *(SafetensorError, OSError, ValueError, TypeError, LookupError, AttributeError),
+    *(MemoryError, RecursionError),
+)
 
 
 class Torn(Exception):
@@ -92,7 +96,7 @@ def load(path: Path) -> dict[str, Any]:
             raise Torn(path)
         check_format(path, int(header[_FORMAT]))
         return of_parts(tensors.__getitem__, header[_DATA])
-    except (SafetensorError, OSError, ValueError, TypeError, LookupError, MemoryError):
+    except _DAMAGED:
         raise Torn(path) from None
 
 

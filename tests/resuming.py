@@ -1,0 +1,143 @@
+"""Runs that are stopped by a signal at a chosen step and go on, and all that is left of them."""
+
+import json
+import shutil
+import signal
+from contextlib import contextmanager
+
+import torch
+from mmengine.hooks import Hook
+
+from harness.engine.build import train
+from harness.engine.keeping import Keeper, state_of
+from harness.interrupts import Interrupts
+from harness.pickles import in_parts
+from harness.plan.keeping import Keeping
+from harness.records.store import RunFolder
+from harness.records.types import Outcome, Status
+
+CPU = torch.device("cpu")
+CLOCKS = ("harness_iter_timer", "harness_record", "message_hub")
+"""What holds seconds in a run's state."""
+
+
+@contextmanager
+def handlers_kept():
+    """Put this process's own signal handlers back."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+class OpenKeeper(Keeper):
+    """Shows the runner, and gives it hooks that a spec cannot name."""
+
+    hooks: tuple[Hook, ...] = ()
+
+    def restore(self, runner):
+        self.runner = runner
+        for hook in self.hooks:
+            runner.register_hook(hook)
+        super().restore(runner)
+
+
+def attempt(run, path, cache, stop=None, every_sec=1e9, hooks=()):
+    """Train a run, or go on with it; at its ``stop``-th step a SIGTERM comes.
+
+    Steps are those of training and the batches of an evaluation, as they come.
+
+    Returns:
+        The keeper, ``steps``: how many there were, and whether the run has finished.
+    """
+    steps = 0
+
+    def beat():
+        nonlocal steps
+        steps += 1
+        if steps == stop:
+            signal.raise_signal(signal.SIGTERM)
+
+    folder, interrupts = RunFolder(path), Interrupts()
+    keeper = OpenKeeper(folder, run.settings, Keeping(every_sec, 2), interrupts, beat)
+    keeper.hooks = tuple(hooks)
+    folder.begin(run.settings, {}, keeper.mark)
+    with handlers_kept():
+        interrupts.install()
+        try:
+            train(run, keeper, CPU, cache)
+            folder.end(Outcome(Status.FINISHED))
+            return keeper, steps, True
+        except KeyboardInterrupt:
+            folder.end(Outcome(Status.INTERRUPTED))
+            return keeper, steps, False
+
+
+def left(keeper):
+    """Return all that a finished run left, without seconds and memory: values that compare."""
+    path = keeper.folder.path
+    state = {k: v for k, v in state_of(keeper.runner).items() if k not in CLOCKS}
+    tensors, text = in_parts(state)
+    rows = [
+        (row.quantity, row.arm, repr(row.value), row.kimg, row.iteration)
+        for row in keeper.folder.rows()
+        if not row.quantity.startswith(("time/", "memory/"))
+    ]
+    written = [
+        file
+        for name in ("samples", "trajectory", "posthoc")
+        for file in sorted((path / name).rglob("*"))
+        if file.is_file()
+    ]
+    return {
+        "state": text,
+        **{f"state.{name}": _bits(value) for name, value in tensors.items()},
+        "rows": rows,
+        "weights": _content(path / "weights.safetensors"),
+        **{str(file.relative_to(path)): _content(file) for file in written},
+    }
+
+
+def _content(path):
+    content = path.read_bytes()
+    if path.suffix != ".safetensors":
+        return content
+    # The library writes the words of a header in any order.
+    size = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + size]), content[8 + size :]
+
+
+def _bits(tensor):
+    return (
+        tensor.dtype,
+        tuple(tensor.shape),
+        tensor.reshape(-1).view(torch.uint8).numpy().tobytes(),
+    )
+
+
+def differences(one, other):
+    """Return the names of what differs."""
+    names = sorted(one.keys() | other.keys())
+    return [name for name in names if one.get(name) != other.get(name)]
+
+
+def stopped_and_resumed(run, path, cache, stops, hooks=lambda: ()):
+    """Train a run that is stopped at each of the given steps of its attempts, to its end.
+
+    Each attempt takes place in a folder of another name, so that nothing is handed on within this
+    process by mmengine, which keeps objects by a run's name.
+
+    Returns:
+        The last attempt's keeper, and the iterations at which attempts ended.
+    """
+    ended = []
+    for number, stop in enumerate([*stops, None]):
+        if number:
+            path = shutil.move(path, path.with_name(f"{path.name}-{number}"))
+        keeper, steps, finished = attempt(run, path, cache, stop, hooks=hooks())
+        assert finished == (stop is None), f"{steps} steps, stop at {stop}"
+        ended.append(keeper.iteration)
+    return keeper, ended[:-1]
