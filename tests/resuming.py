@@ -1,20 +1,23 @@
 """Runs that are stopped by a signal at a chosen step and go on, and all that is left of them."""
 
 import json
-import shutil
 import signal
 from contextlib import contextmanager
 
 import torch
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
 
 from harness.engine.build import train
 from harness.engine.keeping import Keeper, state_of
+from harness.errors import HarnessError
 from harness.interrupts import Interrupts
 from harness.pickles import in_parts
 from harness.plan.keeping import Keeping
 from harness.records.store import RunFolder
 from harness.records.types import Outcome, Status
+from harness.visuals.visualizer import Visualizer
 
 CPU = torch.device("cpu")
 CLOCKS = ("harness_iter_timer", "harness_record", "message_hub")
@@ -54,6 +57,7 @@ def attempt(run, path, cache, stop=None, every_sec=1e9, hooks=()):
         The keeper, ``steps``: how many there were, and whether the run has finished.
     """
     steps = 0
+    _forget()
 
     def beat():
         nonlocal steps
@@ -74,6 +78,18 @@ def attempt(run, path, cache, stop=None, every_sec=1e9, hooks=()):
         except KeyboardInterrupt:
             folder.end(Outcome(Status.INTERRUPTED))
             return keeper, steps, False
+        except HarnessError:
+            folder.end(Outcome(Status.FAILED))
+            raise
+
+
+def _forget():
+    """Have mmengine, which keeps objects by a run's name, hand on nothing within this process."""
+    for logger in MMLogger._instance_dict.values():
+        for handler in logger.handlers:
+            handler.close()
+    for kind in (DefaultScope, MessageHub, MMLogger, Visualizer):
+        kind._instance_dict.clear()
 
 
 def left(keeper):
@@ -127,16 +143,11 @@ def differences(one, other):
 def stopped_and_resumed(run, path, cache, stops, hooks=lambda: ()):
     """Train a run that is stopped at each of the given steps of its attempts, to its end.
 
-    Each attempt takes place in a folder of another name, so that nothing is handed on within this
-    process by mmengine, which keeps objects by a run's name.
-
     Returns:
         The last attempt's keeper, and the iterations at which attempts ended.
     """
     ended = []
-    for number, stop in enumerate([*stops, None]):
-        if number:
-            path = shutil.move(path, path.with_name(f"{path.name}-{number}"))
+    for stop in [*stops, None]:
         keeper, steps, finished = attempt(run, path, cache, stop, hooks=hooks())
         assert finished == (stop is None), f"{steps} steps, stop at {stop}"
         ended.append(keeper.iteration)

@@ -2,7 +2,9 @@
 
 import json
 import math
+import resource
 import shutil
+import signal
 
 import pytest
 import torch
@@ -41,21 +43,21 @@ def rewritten(path, change):
     save_file(tensors, path, header)
 
 
-def test_every_flipped_bit_of_every_byte_is_found(tmp_path):
+def test_every_changed_byte_is_found(tmp_path):
     path = saved(tmp_path)
     content = path.read_bytes()
     expected = bits(SMALL)
     for place in range(len(content)):
-        for bit in range(8):
+        for change in (0x01, 0xFF):
             damaged = bytearray(content)
-            damaged[place] ^= 1 << bit
+            damaged[place] ^= change
             path.write_bytes(damaged)
             try:
                 loaded = checkpoints.load(path)
             except Torn:
                 continue
             # Blanks that fill up the header mean nothing.
-            assert bits(loaded) == expected, (place, bit)
+            assert bits(loaded) == expected, (place, change)
             assert content[place : place + 1] == b" "
 
 
@@ -155,9 +157,7 @@ def test_as_many_are_kept_as_was_asked_the_newest(keep, tmp_path):
 def test_a_failing_disk_leaves_those_before_and_nothing_half(tmp_path):
     first = saved(tmp_path, iteration=1)
     content = first.read_bytes()
-    tmp_path.chmod(0o500)
     blocked = tmp_path / "blocked"
-    tmp_path.chmod(0o700)
     blocked.write_text("a file where the folder should be")
     with pytest.raises(OutputError, match="make room there"):
         checkpoints.save(blocked, 2, SMALL, 1)
@@ -166,13 +166,10 @@ def test_a_failing_disk_leaves_those_before_and_nothing_half(tmp_path):
 
 
 def test_a_full_disk_leaves_those_before_and_nothing_half(tmp_path):
-    resource = pytest.importorskip("resource")
     first = saved(tmp_path, iteration=1)
     content = first.read_bytes()
     big = {"a": torch.zeros(2**16)}
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    import signal
-
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**14, before[1]))
     try:

@@ -135,9 +135,8 @@ def test_what_draws_from_the_global_streams_goes_on_with_them(stop, tmp_path, ca
     random.seed(3)  # what a process does before is of no account
     whole, _, _ = attempt(run, tmp_path / "whole", cache, hooks=[GlobalDraws()])
     torch.manual_seed(7)
-    keeper, _ = stopped_and_resumed(
-        run, tmp_path / "run", cache, [stop], hooks=lambda: [GlobalDraws()]
-    )
+    again = {"hooks": lambda: [GlobalDraws()]}
+    keeper, _ = stopped_and_resumed(run, tmp_path / "run", cache, [stop], **again)
     assert differences(left(whole), left(keeper)) == []
     plain, _, _ = attempt(run, tmp_path / "plain", cache)
     assert "weights" in differences(left(whole), left(plain))
