@@ -4,18 +4,18 @@ import math
 
 import pytest
 import torch
-from resuming import attempt
+from resuming import CPU, attempt
 from small_spec import content
-from test_keeping import AtIteration, found
+from test_keeping import AtIteration
 from tiny_singan import singan_spec
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
-from harness.ema.trajectory import Trajectory
+from harness.engine.build import prepared
 from harness.engine.evaluation import ArmsEvaluator
-from harness.engine.single_image import SingleImageEvaluator
+from harness.engine.families import gan
 from harness.errors import Diverged
-from harness.gans.augment import AdaptiveAugment
 from harness.metrics.extractor import Features
+from harness.metrics.perceptual import FeatureDistance
 from harness.plan.expand import expand
 from harness.spec.load import validated
 
@@ -32,7 +32,11 @@ LONG = {
 STYLEGAN2 = {
     "model": {
         "type": "StyleGAN2",
-        **{"noise_size": 8, "out_scale": 8, "num_mlps": 2, "base_channels": 32, "max_channels": 8},
+        "noise_size": 8,
+        "out_scale": 8,
+        "num_mlps": 2,
+        "base_channels": 32,
+        "max_channels": 8,
     },
     "train__loss": {"type": "logistic"},
     "train__augment": {"type": "ada", "initial_p": 0.5, "adjust_kimg": 0.3},
@@ -48,8 +52,7 @@ def planned(**fields):
     return expand("test", "quick", validated(content(**(LONG | fields)))).runs[0]
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("first", [1, 63, 64, 65])
+@pytest.mark.parametrize(("value", "first"), [(math.nan, 1), (math.inf, 64), (-math.inf, 65)])
 def test_a_loss_is_looked_at_at_least_every_64_iterations(value, first, tmp_path, cache):
     ends = []
 
@@ -64,44 +67,132 @@ def test_a_loss_is_looked_at_at_least_every_64_iterations(value, first, tmp_path
     assert str(error.value).startswith(f"a loss was NaN or infinite at iteration {first}: ")
 
 
-class Reads(TorchDispatchMode):
-    """Notes at which iteration a tensor is read into Python, and of which sizes and by whom."""
+READS = {"item", "tolist", "cpu", "numpy", "__bool__", "__int__", "__float__", "__index__"}
+
+
+class Reads(TorchFunctionMode):
+    """Notes after which iteration Python asks for a tensor's numbers: a GPU is waited for there."""
 
     def __init__(self):
         super().__init__()
         self.iteration = 0
         self.found = []
-        self.unread = set()
-        """Addresses of Adam's step counts, which torch keeps on the CPU whatever the device."""
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        if "_local_scalar_dense" in str(function) and args[0].data_ptr() not in self.unread:
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if getattr(function, "__name__", "") in READS:
             self.found.append(self.iteration)
         return function(*args, **(kwargs or {}))
 
 
 def reads_of(run, path, cache):
-    """Return the iterations in the midst of which the device would have been waited for."""
+    """Return after which of 70 iterations, or in the middle of the next, numbers were read."""
     reads = Reads()
 
     def note(runner, _):
         reads.iteration = runner.iter + 1
-        for _, wrapper in runner.optim_wrapper.items():
-            steps = [moments["step"] for moments in wrapper.optimizer.state.values()]
-            reads.unread.update(step.data_ptr() for step in steps)
         if reads.iteration == 70:
             raise KeyboardInterrupt
 
     with reads:
         attempt(run, path, cache, hooks=[AtIteration(i, note) for i in range(1, 71)])
-    return [at for at in reads.found if 0 < at < 70]
+    return {at for at in reads.found if 0 < at < 70}
+
+
+CERTIFICATE = {1, 2, 66}
+"""Where a shadow that averages from the beginning is compared; losses are looked at after 64."""
 
 
 def test_nothing_is_read_between_two_looks(tmp_path, cache):
-    found_at = reads_of(planned(), tmp_path, cache)
-    assert set(found_at) == {64}
+    assert reads_of(planned(observers={"ema": {}}), tmp_path / "bare", cache) == {64}
+    assert reads_of(planned(), tmp_path / "shadow", cache) == CERTIFICATE | {64}
 
 
-def test_ada_reads_its_signs_at_each_adjustment_and_nothing_more(tmp_path, cache, monkeypatch):
-    found_at = reads_of(planned(**STYLEGAN2), tmp_path / "fixed", cache)
-    assert set(found_at) <= {64} | {at for at in range(70) if at % 4 == 3}
+def test_ada_reads_its_signs_where_it_adjusts_p_and_nothing_more(tmp_path, cache):
+    adjusted = {at for at in range(70) if at % 4 == 3}
+    assert reads_of(planned(**STYLEGAN2), tmp_path / "run", cache) == CERTIFICATE | {64} | adjusted
+
+
+class Seen:
+    """An extractor that sees NaN in one feature of the ``at``-th batch that it looks at."""
+
+    def __init__(self, extractor, at=1):
+        self._extractor = extractor
+        self._left = at
+
+    def __getattr__(self, name):
+        return getattr(self._extractor, name)
+
+    def __call__(self, images):
+        features, logits = (values.clone() for values in self._extractor(images))
+        return Features(self._spoiled(features), logits)
+
+    def look(self, images):
+        features, logits = self._extractor.look(images)
+        return Features(self._spoiled(features.clone()), logits)
+
+    def local(self, images):
+        return self._spoiled(self._extractor.local(images).clone())
+
+    def _spoiled(self, values):
+        self._left -= 1
+        if self._left == 0:
+            values[(0,) * values.ndim] = math.nan
+        return values
+
+
+def evaluated(spec, folder, spoil):
+    _, evaluator = prepared(spec, 0, CPU, folder)
+    spoil(evaluator)
+    model = gan(spec, 0)
+    if spec.model.type == "SinGAN":
+        model.fixed_noises = [torch.zeros(1, 1, *spec.pyramid.sizes[0])]
+        model.noise_weights = [1.0]
+    evaluator.arms = {"raw": "orig"}
+    return evaluator.evaluate(model, 12)
+
+
+def blind(evaluator):
+    evaluator.extractor = Seen(evaluator.extractor)
+
+
+SCORES = ("fid", "is", "kid", "precision", "recall", "density", "coverage")
+
+
+@pytest.mark.parametrize("metric", SCORES)
+def test_a_feature_that_is_not_finite_ends_the_run_whatever_is_measured(metric, cache):
+    fields = {"evaluate__metrics": [metric], "evaluate__fake_images": 300}
+    spec = planned(**fields, evaluate__kid_subset_size=10).spec
+    assert all(map(math.isfinite, evaluated(spec, cache, lambda evaluator: None).values()))
+    with pytest.raises(Diverged, match="a feature of an image was NaN or infinite at iteration 12"):
+        evaluated(spec, cache, blind)
+
+
+def test_a_feature_of_one_image_that_is_not_finite_ends_the_run(cache):
+    spec = singan_spec(evaluate__metrics=["sifid"])
+    assert all(map(math.isfinite, evaluated(spec, cache, lambda evaluator: None).values()))
+    with pytest.raises(Diverged, match="a feature of an image was NaN or infinite at iteration 12"):
+        evaluated(spec, cache, blind)
+
+
+def test_a_step_of_a_path_that_is_not_finite_ends_the_run(cache):
+    spec = planned(evaluate__metrics=["ppl_z"], evaluate__ppl_pairs=8).spec
+
+    def spoil(evaluator):
+        evaluator.paths.distance = FeatureDistance(Seen(evaluator.extractor))
+
+    assert all(map(math.isfinite, evaluated(spec, cache, lambda evaluator: None).values()))
+    with pytest.raises(Diverged, match="a step of a path was NaN or infinite at iteration 12"):
+        evaluated(spec, cache, spoil)
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+def test_a_metric_that_is_not_finite_ends_the_run_by_its_name(value, cache):
+    class Broken(ArmsEvaluator):
+        def scores(self, model, network, iteration):
+            return super().scores(model, network, iteration) | {"swd": value}
+
+    spec = planned().spec
+    real, _ = prepared(spec, 0, CPU, cache)
+    evaluator = Broken(spec.evaluate, real, {"raw": "orig"}, 0, CPU, cache / "reference")
+    with pytest.raises(Diverged, match=r"^swd was NaN or infinite at iteration 3: "):
+        evaluator.evaluate(gan(spec, 0), 3)

@@ -192,14 +192,3 @@ def test_what_hooks_note_for_one_another_is_kept(tmp_path, cache):
     hub = keeper.runner.message_hub.runtime_info
     assert (hub["shown"], hub["name"]) == (7, "x")
     assert "picture" not in hub
-
-
-STYLED = {"noise_size": 64, "out_scale": 32, "base_channels": 1024, "max_channels": 64}
-FAMILIES = {
-    "PGGAN": {"model": {"type": "PGGAN", **STYLED}},
-    "StyleGAN1": {
-        "model": {"type": "StyleGAN1", **STYLED},
-        "train__loss": {"type": "logistic"},
-    },
-    "StyleGAN2": {"model": {"type": "StyleGAN2", **STYLED}},
-}
