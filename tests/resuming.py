@@ -9,19 +9,31 @@ from mmengine.hooks import Hook
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 
+from harness.engine import checkpoints
 from harness.engine.build import train
 from harness.engine.keeping import Keeper, state_of
 from harness.errors import HarnessError
 from harness.interrupts import Interrupts
 from harness.pickles import in_parts
 from harness.plan.keeping import Keeping
-from harness.records.store import RunFolder
+from harness.records.store import CHECKPOINTS, RunFolder
 from harness.records.types import Outcome, Status
 from harness.visuals.visualizer import Visualizer
 
 CPU = torch.device("cpu")
 CLOCKS = ("harness_iter_timer", "harness_record", "message_hub")
 """What holds seconds in a run's state."""
+
+SHORT = {
+    "model__nkimgs_per_scale": {4: 0.04, 8: 0.08},
+    "model__transition_kimgs": 0.02,
+    "train__kimg": 0.12,
+    "train__log_every_kimg": 0.02,
+    "evaluate__every_kimg": 0.12,
+    "evaluate__fake_images": 10,
+    "seeds": [0],
+}
+"""Fields of a spec of six iterations, two of them at the first scale, and one evaluation."""
 
 
 @contextmanager
@@ -152,3 +164,22 @@ def stopped_and_resumed(run, path, cache, stops, hooks=lambda: ()):
         assert finished == (stop is None), f"{steps} steps, stop at {stop}"
         ended.append(keeper.iteration)
     return keeper, ended[:-1]
+
+
+class AtIteration(Hook):
+    """Does something to the runner after an iteration, counted from 1."""
+
+    priority = "VERY_HIGH"
+
+    def __init__(self, iteration, action):
+        self.iteration = iteration
+        self.action = action
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.iteration:
+            self.action(runner, outputs)
+
+
+def found(path):
+    """Return the iterations of a run's checkpoints, newest first."""
+    return [checkpoints._iteration(file) for file in checkpoints.find(path / CHECKPOINTS)]

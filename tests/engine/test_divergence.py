@@ -1,22 +1,31 @@
 """NaN and infinity end a run with their iteration, soon, and without a wait at each step."""
 
+import json
 import math
+import re
+from ctypes import c_int64
 
 import pytest
 import torch
-from resuming import CPU, attempt
+from resuming import CPU, AtIteration, attempt, found, handlers_kept
 from small_spec import content
-from test_keeping import AtIteration
 from tiny_singan import singan_spec
 from torch.overrides import TorchFunctionMode
 
+from harness.engine import checkpoints
 from harness.engine.build import prepared
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.families import gan
 from harness.errors import Diverged
+from harness.interrupts import Interrupts
+from harness.launch.worker import Machine, _outcome, ended
 from harness.metrics.extractor import Features
 from harness.metrics.perceptual import FeatureDistance
+from harness.pickles import in_parts
 from harness.plan.expand import expand
+from harness.plan.keeping import Keeping
+from harness.records.store import CHECKPOINTS, RunFolder
+from harness.records.types import Status
 from harness.spec.load import validated
 
 LONG = {
@@ -196,3 +205,26 @@ def test_a_metric_that_is_not_finite_ends_the_run_by_its_name(value, cache):
     evaluator = Broken(spec.evaluate, real, {"raw": "orig"}, 0, CPU, cache / "reference")
     with pytest.raises(Diverged, match=r"^swd was NaN or infinite at iteration 3: "):
         evaluator.evaluate(gan(spec, 0), 3)
+
+
+def test_a_diverged_run_says_when_and_of_what_and_keeps_its_last_sound_checkpoint(tmp_path, cache):
+    """Its rate explodes where the second scale begins, after ten iterations."""
+    run = planned(
+        model__nkimgs_per_scale={4: 0.04, 8: 0.4},
+        train__lr_per_scale={4: 0.004, 8: 1e25},
+        observers={"ema": {}},
+    )
+    folder = RunFolder(tmp_path / "run")
+    machine = Machine("cpu", 1, 1, cache, Keeping(every_sec=0.0))
+    assert not ended(folder.path)
+    with handlers_kept():
+        outcome = _outcome(run, folder, machine, Interrupts(), c_int64(0))
+    folder.end(outcome)
+    assert (outcome.status, outcome.iteration) == (Status.DIVERGED, 11)
+    assert re.search("was NaN or infinite at iteration 11: ", outcome.reason)
+    assert found(folder.path) == [10, 9]
+    _, state = next(checkpoints.sound(folder.path / CHECKPOINTS))
+    assert all(value.isfinite().all() for value in in_parts(state)[0].values())
+    assert ended(folder.path)  # so that it is not trained again
+    again = json.loads((folder.path / "outcome.json").read_text())
+    assert (again["status"], again["iteration"]) == ("diverged", 11)

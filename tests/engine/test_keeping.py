@@ -5,8 +5,7 @@ import shutil
 
 import pytest
 import torch
-from mmengine.hooks import Hook
-from resuming import attempt, differences, left, stopped_and_resumed
+from resuming import SHORT, AtIteration, attempt, differences, found, left, stopped_and_resumed
 from small_spec import content
 
 from harness.engine import checkpoints
@@ -18,20 +17,9 @@ from harness.plan.keeping import Keeping
 from harness.records.store import CHECKPOINTS, RunFolder
 from harness.spec.load import validated
 
-FIELDS = {
-    "model__nkimgs_per_scale": {4: 0.04, 8: 0.08},
-    "model__transition_kimgs": 0.02,
-    "train__kimg": 0.12,
-    "train__log_every_kimg": 0.02,
-    "evaluate__every_kimg": 0.12,
-    "evaluate__fake_images": 10,
-    "seeds": [0],
-}
-ITERATIONS = 6
-
 
 def planned(**fields):
-    return expand("test", "quick", validated(content(**(FIELDS | fields)))).runs[0]
+    return expand("test", "quick", validated(content(**(SHORT | fields)))).runs[0]
 
 
 @pytest.fixture(scope="module")
@@ -43,24 +31,6 @@ def cache(tmp_path_factory):
 def unbroken(tmp_path_factory, cache):
     keeper, _, _ = attempt(planned(), tmp_path_factory.mktemp("whole") / "run", cache)
     return left(keeper)
-
-
-class AtIteration(Hook):
-    """Does something to the runner after an iteration, counted from 1."""
-
-    priority = "VERY_HIGH"
-
-    def __init__(self, iteration, action):
-        self.iteration = iteration
-        self.action = action
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        if runner.iter + 1 == self.iteration:
-            self.action(runner, outputs)
-
-
-def found(path):
-    return [checkpoints._iteration(file) for file in checkpoints.find(path / CHECKPOINTS)]
 
 
 def test_none_is_written_before_one_is_due_and_none_is_left_at_the_end(tmp_path, cache):

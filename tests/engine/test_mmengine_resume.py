@@ -11,10 +11,8 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
-from resuming import attempt
+from resuming import SHORT, AtIteration, attempt, found
 from small_spec import content
-from test_exact_resume import WATCH
-from test_keeping import FIELDS, AtIteration, found
 
 from harness.data.growing import GrowingImages
 from harness.data.order import _Epochs
@@ -24,9 +22,15 @@ from harness.plan.expand import expand
 from harness.records.store import CHECKPOINTS
 from harness.spec.load import validated
 
+WATCH = {
+    "val_metric": "fid[digits-cnn]/raw",
+    "interval": 2,
+    "scheduler": {"patience": 0, "factor": 0.5, "threshold": 0.99, "cooldown": 1},
+}
+
 
 def planned(**fields):
-    return expand("test", "quick", validated(content(**(FIELDS | fields)))).runs[-1]
+    return expand("test", "quick", validated(content(**(SHORT | fields)))).runs[-1]
 
 
 @pytest.fixture(scope="module")
