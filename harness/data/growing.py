@@ -84,10 +84,10 @@ class GrowingImages(Dataset[Batch]):
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         """Gather images of the current scale: ``inputs`` uint8 B3HW on the device."""
-        wanted = torch.as_tensor(indices, dtype=torch.int64)
         # On a GPU an index past the end would end the process.
-        if wanted.numel() and not 0 <= int(wanted.min()) <= int(wanted.max()) < len(self):
-            raise IndexError(f"images {wanted.tolist()} of a set of {len(self)}")
+        if indices and not 0 <= min(indices) <= max(indices) < len(self):
+            raise IndexError(f"images {[*indices]} of a set of {len(self)}")
+        wanted = torch.as_tensor(indices, dtype=torch.int64)
         images = self._scales[self.curr_scale]
         if isinstance(images, Tensor):
             return {"inputs": images.index_select(0, wanted.to(images.device))}

@@ -48,6 +48,14 @@ def find(folder: Path) -> dict[Profile, Path]:
     return {_profile(path): path for path in sorted(folder.glob("*.safetensors"))}
 
 
+def remove_after(folder: Path, images: int) -> None:
+    """Remove the snapshots that span more images; none of them is opened."""
+    for path in folder.glob("sigma-*-images-*.safetensors"):
+        number = path.stem.rpartition("-")[2]
+        if number.isdecimal() and int(number) > images:
+            path.unlink()
+
+
 def tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     """Yield a snapshot's entries, one in memory at a time.
 

@@ -12,8 +12,10 @@ A folder holds what ``certificate.py`` derives the averages from again:
 
 import json
 import os
+from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -134,8 +136,8 @@ class Trajectory:
     def flush(self) -> None:
         """Have all that was noted reach the disk; shadows are compared no sooner for it."""
         self._write()
-        for name in FILES:
-            with self._file(name).open("ab") as file:
+        for path in self.folder.iterdir():
+            with path.open("ab") as file:
                 os.fsync(file.fileno())
 
     def _keep(self) -> None:
@@ -156,27 +158,34 @@ class Trajectory:
         ]
 
     def _cut_back(self) -> bool:
-        """Leave only what came before this iteration; tell whether all of it is there."""
-        if not self._file("images").exists():
+        """Leave only what came before this iteration; tell whether all of it is there.
+
+        A few numbers are read, however long the files are.
+        """
+        if not all(self._file(name).exists() for name in FILES):
             return False
         rows = self._iteration + 1
-        images = np.fromfile(self._file("images"), np.int64)
-        checks = np.fromfile(self._file("checks"), np.int64)
-        if len(images) < rows:
-            return False
-        self.images = int(images[rows - 1])
-        kept = int((checks <= self._iteration).sum())
-        self._checked = int(checks[kept - 1]) if kept else 0
+        number = np.dtype(np.int64).itemsize
+        checks = self._file("checks").stat().st_size // number
+        kept = bisect_right(range(checks), self._iteration, key=partial(self._number, "checks"))
         size = self._rows.shape[1] * self._rows.element_size()
-        lengths = (rows * size, rows * 8, kept * size * len(self.shadows), kept * 8)
-        for name, length in zip(FILES, lengths, strict=True):
-            with self._file(name).open("r+b") as file:
-                file.truncate(length)
+        lengths = (rows * size, rows * number, kept * size * len(self.shadows), kept * number)
+        ends = dict(zip(FILES, lengths, strict=True))
+        if any(self._file(name).stat().st_size < end for name, end in ends.items()):
+            return False
+        self.images = self._number("images", self._iteration)
+        self._checked = self._number("checks", kept - 1) if kept else 0
+        for name, end in ends.items():
+            os.truncate(self._file(name), end)
         if self._renewed.exists():
             lines = self._renewed.read_text().splitlines(keepends=True)
-            past = [line for line in lines if json.loads(line)["iteration"] <= self._iteration]
+            whole = [line for line in lines if line.endswith("\n")]
+            past = [line for line in whole if json.loads(line)["iteration"] <= self._iteration]
             self._renewed.write_text("".join(past))
         return True
+
+    def _number(self, name: str, index: int) -> int:
+        return int(np.fromfile(self._file(name), np.int64, count=1, offset=8 * index)[0])
 
     def _append(self, name: str, values: Tensor) -> None:
         with self._file(name).open("ab") as file:

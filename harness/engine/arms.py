@@ -1,5 +1,6 @@
 """What every evaluator of a run's arms has in common."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -40,12 +41,29 @@ class Evaluator(ABC):
         """Return what the real images themselves score, by metric."""
 
     @abstractmethod
-    def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+    def scores(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
         """Return every metric of one network, on the latents that all arms have in common.
 
         Raises:
             Diverged: if an image is not finite.
+            FloatingPointError: if what is seen in the images is not; says what.
         """
+
+    @torch.no_grad()
+    def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+        """Return ``scores``.
+
+        Raises:
+            Diverged: if an image, what is seen in it, or a metric is not finite.
+        """
+        try:
+            values = self.scores(model, network, iteration)
+        except FloatingPointError as error:
+            raise Diverged(iteration, str(error)) from None
+        for quantity, value in values.items():
+            if not math.isfinite(value):
+                raise Diverged(iteration, quantity)
+        return values
 
     @abstractmethod
     def samples(self, model: GAN, count: int) -> dict[str, NDArray[np.uint8]]:
@@ -56,7 +74,7 @@ class Evaluator(ABC):
         """Return every metric of every arm, by ``QUANTITY/ARM``.
 
         Raises:
-            Diverged: if an image is not finite.
+            Diverged: if an image, what is seen in it, or a metric is not finite.
         """
         networks = model.networks()
         values: dict[str, float] = {}

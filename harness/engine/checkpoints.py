@@ -41,7 +41,8 @@ def save(folder: Path, iteration: int, data: Mapping[str, Any], keep: int) -> No
         TypeError: for data of another kind.
     """
     tensors, text = in_parts(data)
-    header = {_FORMAT: str(FORMAT), _DIGEST: _digest(tensors, text), _DATA: text}
+    digest = _digest(str(FORMAT), tensors, text)
+    header = {_FORMAT: str(FORMAT), _DIGEST: digest, _DATA: text}
     with written_atomically(folder / f"iteration-{iteration:09d}.safetensors") as path:
         try:
             save_file(tensors, path, header)
@@ -87,10 +88,10 @@ def load(path: Path) -> dict[str, Any]:
     try:
         with plain_files.opened(path), safe_open(path, "pt") as file:
             header = file.metadata() or {}
-            check_format(path, int(header[_FORMAT]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if header[_DIGEST] != _digest(tensors, header[_DATA]):
+        if header[_DIGEST] != _digest(header[_FORMAT], tensors, header[_DATA]):
             raise Torn(path)
+        check_format(path, int(header[_FORMAT]))
         return of_parts(tensors.__getitem__, header[_DATA])
     except (SafetensorError, OSError, *DAMAGED):
         raise Torn(path) from None
@@ -102,8 +103,9 @@ def _iteration(path: Path) -> int:
     return int(found[1])
 
 
-def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
-    total = hashlib.sha256(text.encode())
+def _digest(version: str, tensors: Mapping[str, Tensor], text: str) -> str:
+    # The same in every format, so that a newer file is told from a damaged one.
+    total = hashlib.sha256(f"{version}\x1f{text}".encode())
     for name in sorted(tensors):
         value = tensors[name]
         total.update(f"\x1f{name}\x1f{value.dtype}\x1f{tuple(value.shape)}\x1f".encode())

@@ -74,12 +74,12 @@ class ArmsEvaluator(Evaluator):
             if name in self.settings.metrics
         }
 
-    @torch.no_grad()
-    def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+    def scores(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
         """Return every metric of one network, on the latents that all arms have in common.
 
         Raises:
             Diverged: if an image is not finite.
+            FloatingPointError: if a feature is not, or a step of a path.
         """
         values = self._scores(model, network, iteration)
         values |= self.paths.measure(model, network, iteration)

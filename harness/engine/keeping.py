@@ -51,19 +51,16 @@ class Keeper:
         self._keeping = keeping
         self._parent = multiprocessing.parent_process()
         self._begin = self._last = time.monotonic()
-        self._state = self._newest()
-        self.iteration: int = 0 if self._state is None else self._state["meta"]["iter"]
-        """Iterations done by the newest checkpoint."""
-
-    @property
-    def mark(self) -> RowsMark | None:
+        self._state = state = self._newest()
+        self.mark: RowsMark | None = None if state is None else state["rows"]
         """How far the rows of the checkpoint go that the run goes on from; None for none."""
-        return None if self._state is None else self._state["rows"]
+        self.iteration: int = 0 if state is None else state["meta"]["iter"]
+        """Iterations done by the newest checkpoint."""
+        self._sec_before: float = 0.0 if state is None else state["meta"]["sec"]
 
     def total_sec(self) -> float:
         """Return the seconds that the run has taken, those before its checkpoint included."""
-        before = 0.0 if self._state is None else self._state["meta"]["sec"]
-        return before + time.monotonic() - self._begin
+        return self._sec_before + time.monotonic() - self._begin
 
     def between(self, runner: Runner) -> None:
         """Do what is due after an iteration and all that belongs to it.
@@ -90,11 +87,11 @@ class Keeper:
             evaluation_due: the evaluation that follows the last iteration is still to come.
 
         Raises:
-            Diverged: if weights are not finite; the checkpoints before stand.
+            Diverged: if losses or weights are not finite; the checkpoints before stand.
             OutputError: if it cannot be written; the checkpoints before stand.
         """
+        state = state_of(runner)  # RecordHook tells of a loss first, which was there earlier
         _refuse_unsound(runner)
-        state = state_of(runner)
         state["meta"] |= {"sec": self.total_sec(), "evaluation_due": evaluation_due}
         state |= {"identity": self._identity, "rows": self.folder.mark()}
         checkpoints.save(self._folder, runner.iter, state, self._keeping.count)
@@ -105,6 +102,7 @@ class Keeper:
         if self._state is not None:
             restore(runner, self._state)
             self.evaluation_due = self._state["meta"]["evaluation_due"]
+            self._state = None  # as large as all that is trained
 
     @property
     def _folder(self) -> Path:
@@ -127,6 +125,7 @@ def state_of(runner: Runner) -> dict[str, Any]:
         "optimizer": runner.optim_wrapper.state_dict(),
         "param_schedulers": [scheduler.state_dict() for scheduler in _schedulers(runner)],
         "random": _random_state(),
+        "message_hub": _plain(runner.message_hub.runtime_info),
     }
     runner.call_hook("before_save_checkpoint", checkpoint=state)
     return state
@@ -140,7 +139,13 @@ def restore(runner: Runner, state: Mapping[str, Any]) -> None:
     for scheduler, of_scheduler in zip(_schedulers(runner), state["param_schedulers"], strict=True):
         scheduler.load_state_dict(of_scheduler)
     _set_random_state(state["random"])
+    runner.message_hub.update_info_dict(state["message_hub"])
     runner.train_loop._iter = state["meta"]["iter"]
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what hooks count and note for one another, without images and the like."""
+    return {k: v for k, v in values.items() if isinstance(v, bool | int | float | str)}
 
 
 def _schedulers(runner: Runner) -> Iterator[Any]:

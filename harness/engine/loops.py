@@ -10,6 +10,7 @@ from torch import nn
 from harness.data.order import ShownImages
 from harness.engine.keeping import Keeper
 from harness.engine.runner import QuietRunner
+from harness.isolation import own_streams
 from harness.registry import LOOPS
 
 
@@ -109,8 +110,10 @@ class EvaluationLoop(BaseLoop):
         """Evaluate once and return the metrics."""
         self.runner.call_hook("before_val")
         self.runner.call_hook("before_val_epoch")
-        with self._interruptible():
-            metrics = self.evaluator.evaluate(self.runner.model, self.runner.iter)
+        model = self.runner.model
+        # A network that draws from the global streams leaves them to training as they were.
+        with self._interruptible(), own_streams(0, next(model.parameters()).device):
+            metrics = self.evaluator.evaluate(model, self.runner.iter)
         self.runner.call_hook("after_val_epoch", metrics=metrics)
         self.runner.call_hook("after_val")
         return metrics

@@ -68,12 +68,12 @@ class SingleImageEvaluator(Evaluator):
         """Return nothing: against itself the real image scores 0, whatever it shows."""
         return {}
 
-    @torch.no_grad()
-    def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+    def scores(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
         """Return every metric of one network, on the latents that all arms have in common.
 
         Raises:
             Diverged: if an image is not finite.
+            FloatingPointError: if a feature is not, or a step of a path.
         """
         scores: list[float] = []
         diversity = Diversity(self.real)

@@ -90,9 +90,7 @@ class PosthocEMAHook(Hook):
         """Begin the averages, and remove snapshots of what has not been trained yet."""
         for track in self.tracks.values():
             track.before_train(runner)
-        for profile, path in snapshots.find(self.folder).items():
-            if profile.images > self.images:
-                path.unlink()
+        snapshots.remove_after(self.folder, self.images)
 
     def after_train_iter(
         self,

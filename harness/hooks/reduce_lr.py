@@ -122,13 +122,18 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the running mean and the count of validations."""
         state = (self.validations, float(self._sum), self._weight)
-        checkpoint.setdefault("harness_reduce_lr", {})[self.val_metric or self.loss] = state
+        checkpoint.setdefault("harness_reduce_lr", {})[self._state_key] = state
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Go on with the running mean and the count of validations."""
         states = checkpoint.get("harness_reduce_lr", {})
-        state = states.get(self.val_metric or self.loss, (0, 0.0, 0))
-        self.validations, self._sum, self._weight = state
+        self.validations, self._sum, self._weight = states.get(self._state_key, (0, 0.0, 0))
+
+    @property
+    def _state_key(self) -> str:
+        # Two hooks may watch one value at different intervals.
+        watched = self.val_metric or self.loss
+        return f"{watched}, {self.optimizer}, {self.by_epoch}, {self.interval}"
 
     def _first(self, runner: Runner) -> bool:
         return next(h for h in runner.hooks if isinstance(h, ParamSchedulerHook)) is self

@@ -29,6 +29,8 @@ class Latest:
 
     offset: int = 0
     file: int = 0
+    start: float | None = None
+    """Thousands of images shown before this attempt; None before its rows were read."""
     kimg: float = 0.0
     sec: float = 0.0
     raw: float | None = None
@@ -38,20 +40,32 @@ class Latest:
         """Take in the rows written since the last call."""
         try:
             with one.folder.rows_file.open() as file:
-                number = os.fstat(file.fileno()).st_ino
-                if number != self.file:  # the rows of an earlier attempt were put aside
-                    self.file, self.offset, self.kimg, self.sec = number, 0, 0.0, 0.0
-                    self.raw, self.best = None, None
+                found = os.fstat(file.fileno())
+                # Rows of an earlier attempt were put aside, all or the last of them.
+                if found.st_ino != self.file or found.st_size < self.offset:
+                    vars(self).update(vars(Latest(file=found.st_ino)))
                 file.seek(self.offset)
                 for line in iter(file.readline, ""):
                     if not line.endswith("\n"):
-                        return
+                        break
                     self.offset += len(line)
                     value = json.loads(line)
                     if "quantity" in value:
                         self._take(Row(**value), leading(one.run.spec))
         except FileNotFoundError:
             return
+        except ValueError:  # cut back, and longer again since the last look
+            self.offset = sys.maxsize
+        if self.start is None:
+            self.start = self.kimg
+
+    def share(self, spec: Spec) -> float:
+        """Return how much of a run's work is done."""
+        return training_cost(spec, round(1000 * self.kimg))
+
+    def own_share(self, spec: Spec) -> float:
+        """Return how much of it this attempt has done."""
+        return self.share(spec) - training_cost(spec, round(1000 * (self.start or 0.0)))
 
     def _take(self, row: Row, metric: str) -> None:
         if row.arm == "real":
@@ -139,17 +153,13 @@ class Display:
 
     def _left(self, active: Sequence[Running]) -> str:
         """Return elapsed time and an estimate of what is left, from the work done so far."""
-        shares = {
-            one.run.name: training_cost(
-                one.run.spec, round(1000 * self._latest.get(one.run.name, Latest()).kimg)
-            )
-            for one in active
-        }
-        spent = [(shares[one.run.name], time.monotonic() - one.since, one) for one in active]
+        shown = [(one, self._latest.get(one.run.name, Latest())) for one in active]
+        shares = {one.run.name: latest.share(one.run.spec) for one, latest in shown}
+        own = [(one, latest.own_share(one.run.spec)) for one, latest in shown]
         # A run's first seconds go into its start and say little of its pace.
         known = [
-            sec / share / self._predicted[one.run.name]
-            for share, sec, one in spent
+            (time.monotonic() - one.since) / share / self._predicted[one.run.name]
+            for one, share in own
             if share > _TELLING_SHARE
         ]
         pace = sum(known) / len(known) if known else 1.0

@@ -48,8 +48,14 @@ class StatisticsAccumulator:
         self._scatter = torch.zeros(())
 
     def update(self, features: Tensor) -> None:
-        """Add a batch of features, NF, of any float type and on any device."""
+        """Add a batch of features, NF, of any float type and on any device.
+
+        Raises:
+            FloatingPointError: one is NaN or infinite.
+        """
         batch = features.double()
+        if not bool(batch.isfinite().all()):
+            raise FloatingPointError("a feature of an image")
         n = len(batch)
         if n == 0:
             return

@@ -115,9 +115,12 @@ def mean_path_length(distances: Tensor, epsilon: float) -> float:
 
     Raises:
         DataError: no distance was given.
+        FloatingPointError: one is NaN or infinite.
     """
     if len(distances) == 0:
         raise DataError("a path length needs at least one pair of images, none was given")
+    if not bool(distances.isfinite().all()):
+        raise FloatingPointError("a step of a path")
     lengths = distances.double().cpu().numpy() / epsilon**2
     low = np.percentile(lengths, 1, method="lower")
     high = np.percentile(lengths, 99, method="higher")

@@ -28,7 +28,7 @@ class Keeping:
 
 def checkpoint_gib(spec: Spec) -> float:
     """Return the size of one checkpoint: networks, averages, and the optimizers' moments."""
-    generator, critic = parameters(spec.model)
+    generator, critic = parameters(spec)
     averages = len(spec.observers.ema) + (2 if spec.observers.posthoc else 0)
     values = (1 + _ADAM) * (generator + critic) + averages * generator
     return values * _GIB_PER_VALUE

@@ -148,11 +148,11 @@ def snapshots(spec: Spec) -> int:
 
 def snapshots_gib(spec: Spec) -> float:
     """Return the size of a run's snapshots, of both averages."""
-    return 2 * snapshots(spec) * parameters(spec.model)[0] * _GIB_PER_PARAMETER
+    return 2 * snapshots(spec) * parameters(spec)[0] * _GIB_PER_PARAMETER
 
 
 def _disk_gib(spec: Spec) -> float:
-    generator, critic = parameters(spec.model)
+    generator, critic = parameters(spec)
     shadows = len(spec.observers.ema) + (2 if spec.observers.posthoc else 0)
     return ((1 + shadows) * generator + critic) * _GIB_PER_PARAMETER + snapshots_gib(spec)
 

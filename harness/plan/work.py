@@ -55,11 +55,13 @@ def macs_per_image(model: Model, scale: int) -> Work:
             return per_pixel * scale**2, per_pixel * scale**2
 
 
-def parameters(model: Model) -> tuple[int, int]:
+def parameters(spec: Spec) -> tuple[int, int]:
     """Return how many weights the generator and the critic have, but for the small layers."""
+    model = spec.model
     if isinstance(model, SinGAN):
-        # About nine scales; the image's size decides.
-        return 9 * _singan_weights(model.base_channels), 9 * _singan_weights(model.base_channels)
+        scales = range(len(spec.pyramid.sizes))
+        total = sum(_singan_weights(_singan_channels(model, number)) for number in scales)
+        return total, total
     widths = _widths(model, model.out_scale)
     blocks = 9 * widths[0] ** 2
     blocks += sum(9 * new * (new + old) for old, new in pairwise(widths))

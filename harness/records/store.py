@@ -136,8 +136,12 @@ def check_format(path: Path, version: object) -> None:
 CHECKPOINTS = "checkpoints"
 
 
+_TAIL_BYTES = 2**16
+"""Rows are only appended, and hold clocks: their end tells them from any others, at any length."""
+
+
 class RowsMark(TypedDict):
-    """How far a run's rows went: their length, and what they were."""
+    """How far a run's rows went: their length, and what the last 64 KiB of them were."""
 
     bytes: int
     sha256: str
@@ -193,17 +197,22 @@ class RunFolder:
 
     def mark(self) -> RowsMark:
         """Return how far the rows have come."""
-        rows = self.rows_file.read_bytes()
-        return {"bytes": len(rows), "sha256": hashlib.sha256(rows).hexdigest()}
+        size = self.rows_file.stat().st_size
+        return {"bytes": size, "sha256": self._tail_digest(size)}
 
     def holds(self, mark: RowsMark) -> bool:
         """Tell whether the rows up to a mark are those that were there when it was made."""
         try:
-            with self.rows_file.open("rb") as file:
-                rows = file.read(mark["bytes"])
+            long_enough = self.rows_file.stat().st_size >= mark["bytes"]
+            return long_enough and self._tail_digest(mark["bytes"]) == mark["sha256"]
         except OSError:
             return False
-        return len(rows) == mark["bytes"] and hashlib.sha256(rows).hexdigest() == mark["sha256"]
+
+    def _tail_digest(self, end: int) -> str:
+        begin = max(0, end - _TAIL_BYTES)
+        with self.rows_file.open("rb") as file:
+            file.seek(begin)
+            return hashlib.sha256(file.read(end - begin)).hexdigest()
 
     def append(self, rows: Iterable[Row]) -> None:
         """Append rows; each call reaches the disk, whole, before it returns.
@@ -237,7 +246,9 @@ class RunFolder:
             shutil.rmtree(self.path / CHECKPOINTS, ignore_errors=True)
 
     def _cut_back(self, size: int) -> None:
-        later = self.rows_file.read_bytes()[size:]
+        with self.rows_file.open("rb") as file:
+            file.seek(size)
+            later = file.read()
         if later:
             write_atomically(self._attempt(), _HEADER.encode() + later)
             os.truncate(self.rows_file, size)

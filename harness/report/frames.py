@@ -65,7 +65,8 @@ class Results:
         plan: the resolved question.
         rows: one measured number a row, columns ``ROW_TYPES``.
         outcomes: one planned run a row, columns ``OUTCOME_TYPES``.
-        machine: what the runs ran on; ``also`` lists machines or sources that differ from it.
+        machine: what the runs ran on; ``also`` lists machines or sources that differ from it,
+            ``resumed`` where runs went on after a stop.
     """
 
     plan: Plan
@@ -229,15 +230,21 @@ def _ending(run: Run, folder: RunFolder) -> list[Any]:
 
 
 def _machine(folders: Iterable[RunFolder]) -> dict[str, Any]:
-    """Return the first run's machine, with the other machines and sources under ``also``."""
+    """Return the first run's machine, with the other machines and sources under ``also``.
+
+    Each place where a run went on stands under ``resumed``, with the run's name.
+    """
     groups: dict[tuple[str, Any], dict[str, Any]] = {}
+    resumed: list[dict[str, Any]] = []
     for folder in folders:
         if os.path.lexists(folder.path / "machine.json"):
             machine = read_machine(folder.path / "machine.json")
+            resumed += [{"run": folder.path.name, **at} for at in machine.pop("resumed", [])]
             source = (machine.get("source") or {}).get("digest")
             groups.setdefault((kind(machine), source), machine)
     first, *others = groups.values() or [{}]
-    return {**first, "also": others} if others else first
+    more: dict[str, Any] = {"also": others, "resumed": resumed}
+    return first | {name: entries for name, entries in more.items() if entries}
 
 
 def _plan(path: Path) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.plan.expand import ONLY_LEVEL
@@ -102,11 +102,35 @@ def machine(results: Results) -> str:
     """Return what the runs ran on."""
     if not results.machine:
         return ""
-    first, others = _machine_lines(results.machine), results.machine.get("also", [])
-    if not others:
-        return first
-    mixed = "Not all runs had the same machine and source; the others:"
-    return "\n\n".join([first, mixed, *(_machine_lines(machine) for machine in others)])
+    parts = [_machine_lines(results.machine)]
+    if others := results.machine.get("also", []):
+        parts.append("Not all runs had the same machine and source; the others:")
+        parts += map(_machine_lines, others)
+    if places := results.machine.get("resumed", []):
+        parts.append(_resumed_lines(places))
+    return "\n\n".join(parts)
+
+
+def _resumed_lines(places: Sequence[Mapping[str, Any]]) -> str:
+    """Say which runs were stopped and went on, and whether that can have changed their bits."""
+    count = len({place["run"] for place in places})
+    runs = "1 run was resumed" if count == 1 else f"{count} runs were resumed"
+    moved = [place for place in places if not (place["same_kind"] and place["same_source"])]
+    if not moved:
+        return f"{runs}, always on the same kind of machine and source: exact."
+    listed = "\n".join(
+        f"- {code(place['run'])} from iteration {place['iteration']} on, {_what_changed(place)}."
+        for place in moved
+    )
+    return (
+        f"{runs}, not always on the same kind of machine and source. The bits of these may differ "
+        f"from those of a run that was not stopped:\n\n{listed}"
+    )
+
+
+def _what_changed(place: Mapping[str, Any]) -> str:
+    changed = {"machine": place["same_kind"], "source": place["same_source"]}
+    return " and ".join(f"another {name}" for name, same in changed.items() if not same)
 
 
 def _machine_lines(machine: Mapping[str, Any]) -> str:

@@ -172,7 +172,9 @@ def _other_question(new: Results, old: Results) -> str:
 
 
 def _kinds(results: Results) -> set[str]:
-    return {kind(machine) for machine in (results.machine, *results.machine.get("also", ()))}
+    kinds = {kind(machine) for machine in (results.machine, *results.machine.get("also", ()))}
+    moved = any(not place["same_kind"] for place in results.machine.get("resumed", ()))
+    return kinds | {"more than one within a run"} if moved else kinds
 
 
 _Key = tuple[str, int, str, str, int]

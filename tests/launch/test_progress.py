@@ -96,15 +96,53 @@ def left(display, active):
 def test_what_is_left_follows_the_pace_so_far(running, capsys):
     other = plan(train__kimg=4).runs[1].name
     running.since = time.monotonic() - 30
-    with Display({running.run.name: 10.0}, 1) as display:
-        assert left(display, [running]) == 10
+    both = {running.run.name: 10.0, other: 10.0}
+    alone = Display({running.run.name: 10.0}, 1)
+    after, beside = Display(both, 1), Display(both, 2)
+    assert [left(display, [running]) for display in (alone, after, beside)] == [10, 20, 10]
     running.folder.append([row("raw", 9.0, 4.0)])
-    with Display({running.run.name: 10.0, other: 10.0}, 1) as display:
-        assert left(display, [running]) == pytest.approx(30, abs=1)
-    with Display({running.run.name: 10.0, other: 10.0}, 2) as display:
-        assert left(display, [running]) == pytest.approx(30, abs=1)
-    with Display({running.run.name: 10.0}, 1) as display:
-        assert left(display, [running]) == 0
+    assert left(after, [running]) == pytest.approx(30, abs=1)
+    assert left(beside, [running]) == pytest.approx(30, abs=1)
+    assert left(alone, [running]) == 0
+
+
+def test_the_pace_of_a_resumed_run_is_that_of_this_attempt(running, capsys):
+    running.folder.append([row("raw", 9.0, kimg) for kimg in (1.0, 2.0)])
+    running.since = time.monotonic() - 30
+    display = Display({running.run.name: 40.0}, 1)
+    assert left(display, [running]) == pytest.approx(20, abs=1)  # as planned, of the half to come
+    running.folder.append([row("raw", 9.0, 3.0)])  # a quarter in 30 s; all of it in 120
+    assert left(display, [running]) == pytest.approx(30, abs=2)
+
+
+def test_rows_that_a_resume_cuts_back_are_no_work_of_this_attempt(running, capsys):
+    running.folder.append([row("raw", 9.0, 1.0)])
+    mark = running.folder.mark()
+    running.folder.append([row("raw", 9.0, 2.0), row("a", 7.0, 2.0)])
+    latest = Latest()
+    latest.read(running)
+    assert (latest.kimg, latest.start, latest.best) == (2.0, 2.0, ("a", 7.0))
+    running.folder.end(Outcome(Status.INTERRUPTED))
+    running.folder.begin({}, {}, mark)
+    latest.read(running)
+    assert (latest.kimg, latest.start, latest.best) == (1.0, 1.0, None)
+    running.folder.append([row("raw", 8.0, 2.0), row("a", 6.0, 2.0)])
+    latest.read(running)
+    assert (latest.kimg, latest.start, latest.best) == (2.0, 1.0, ("a", 6.0))
+
+
+def test_rows_cut_back_and_longer_again_are_read_anew(running):
+    running.folder.append([row("raw", 9.0, 1.0)])
+    mark = running.folder.mark()
+    running.folder.append([row("raw", 9.0, 2.0)])
+    latest = Latest()
+    latest.read(running)
+    running.folder.end(Outcome(Status.INTERRUPTED))
+    running.folder.begin({}, {}, mark)
+    running.folder.append([row("a-longer-name", 9.0, 2.0), row("raw", 5.0, 3.0)])
+    latest.read(running)
+    latest.read(running)
+    assert (latest.kimg, latest.raw) == (3.0, 5.0)
 
 
 def test_a_terminal_shows_a_table(running, capsys):

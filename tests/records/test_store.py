@@ -192,3 +192,56 @@ def test_yaml_has_no_aliases_and_keeps_the_order():
     assert dump_yaml({"z": shared, "a": shared, "é": None}) == (
         "z:\n- 1\n- 2\na:\n- 1\n- 2\né: null\n"
     )
+
+
+def test_rows_are_held_up_to_a_mark_whatever_came_after(folder):
+    folder.append([ROW])
+    mark = folder.mark()
+    assert folder.holds(mark)
+    folder.append([ROW])
+    assert folder.holds(mark)
+    assert not folder.holds({**mark, "bytes": mark["bytes"] - 1})
+    text = folder.rows_file.read_text()
+    folder.rows_file.write_text(text.replace("1.5", "1.6", 1))
+    assert not folder.holds(mark)
+    folder.rows_file.write_text(text[: mark["bytes"] - 1])
+    assert not folder.holds(mark)
+    folder.rows_file.unlink()
+    assert not folder.holds(mark)
+
+
+def test_a_mark_reads_the_end_of_long_rows_only(folder):
+    folder.append([ROW] * 2000)
+    mark = folder.mark()
+    size = folder.rows_file.stat().st_size
+    assert size > 2 * 2**16
+    content = bytearray(folder.rows_file.read_bytes())
+    content[size - 2**16] ^= 1
+    folder.rows_file.write_bytes(content)
+    assert not folder.holds(mark)
+
+
+def test_a_run_that_goes_on_keeps_its_rows_and_puts_later_ones_aside(folder):
+    folder.append([ROW])
+    mark = folder.mark()
+    later = Row("fid[digits-cnn]", "raw", 9.0, 0.6, 30, 4.0)
+    folder.append([later])
+    folder.end(Outcome(Status.INTERRUPTED))
+    folder.begin({"seed": 1}, {"cpu": "b"}, mark)
+    assert folder.rows() == [ROW]
+    assert folder.outcome() is None
+    aside = folder.path / "rows.attempt-1.jsonl"
+    header, row = aside.read_text().splitlines()
+    assert (json.loads(header), Row(**json.loads(row))) == ({"format": FORMAT}, later)
+    folder.begin({"seed": 1}, {"cpu": "b"}, mark)  # nothing came after it this time
+    assert len([*folder.path.glob("rows.attempt-*")]) == 1
+    assert read_json(folder.path / "machine.json")["cpu"] == "b"
+
+
+def test_a_run_is_locked_by_one_until_it_is_left(folder):
+    other = RunFolder(folder.path)
+    assert folder.lock()
+    assert not other.lock()
+    folder.unlock()
+    assert other.lock()
+    other.unlock()

@@ -103,6 +103,25 @@ def test_other_machines_and_sources_are_kept_beside_the_first(plan, tmp_path):
     assert machine == {**MACHINE, "also": [other]}
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_where_runs_went_on_is_kept_with_their_names_and_splits_no_machine(plan, tmp_path):
+    place = {"iteration": 30, "same_kind": True, "same_source": True}
+    again = {**place, "iteration": 50, "same_source": False}
+    record(plan, tmp_path)
+    record(plan_of(seeds=(1,)), tmp_path, machine={**MACHINE, "resumed": [place, again]})
+    record(plan_of(seeds=(2,)), tmp_path, machine={**MACHINE, "resumed": [place]})
+    collected = frames.collect(plan, tmp_path)
+    write(collected, None, tmp_path / "results")
+    _, first, second = (run.name for run in plan.runs)
+    places = [
+        {"run": first, **place},
+        {"run": first, **again},
+        {"run": second, **place},
+    ]
+    assert collected.machine == {**MACHINE, "resumed": places}
+    assert frames.read(tmp_path / "results").machine == collected.machine
+
+
 def test_a_factor_changes_what_an_average_spans(tmp_path):
     plan = plan_of(seeds=(0,), factors={"train.batch_size": {"small": 50, "large": 100}})
     results = frames.collect(plan, record(plan, tmp_path))

@@ -1,10 +1,11 @@
 """What a report says of how its numbers were measured."""
 
-from report_records import record
+from report_records import MACHINE, record
 from small_spec import plan
 
 from harness.report import frames
-from harness.report.provenance import protocol
+from harness.report.provenance import machine, protocol
+from harness.report.verify import compare
 
 STYLED = {
     "model": {"type": "StyleGAN2", "out_scale": 16, "base_channels": 32},
@@ -51,3 +52,37 @@ def test_truncation_is_said_where_there_is_any(tmp_path):
     *_, line = last_lines(tmp_path, **STYLED, evaluate__truncation=0.7)
     assert line == "- Generated images: truncation 0.7; path lengths without it."
     assert len(last_lines(tmp_path / "not", **STYLED, evaluate__truncation=1)) == 1
+
+
+def resumed(folder, *places):
+    asked = plan()
+    record(asked, folder)
+    moved = [{"iteration": at, "same_kind": kind, "same_source": src} for at, kind, src in places]
+    one = asked.runs[0]
+    run = folder / one.name
+    record(plan(seeds=[one.seed]), folder, machine={**MACHINE, "resumed": moved})
+    assert run.is_dir()
+    return frames.collect(asked, folder), one.name
+
+
+def test_a_resumed_run_is_said_to_be_exact_where_it_is(tmp_path):
+    plain = frames.collect(plan(), record(plan(), tmp_path / "plain"))
+    assert "resumed" not in machine(plain)
+    results, _ = resumed(tmp_path / "same", (10, True, True), (20, True, True))
+    told = "1 run was resumed, always on the same kind of machine and source: exact."
+    assert machine(results).splitlines()[-1] == told
+    assert compare(results, plain).check == "bits"
+
+
+def test_a_run_that_moved_is_said_to_have_other_bits_and_from_where_on(tmp_path):
+    places = ((10, True, True), (20, False, True), (30, True, False), (40, False, False))
+    results, name = resumed(tmp_path / "moved", *places)
+    *_, told, empty, first, second, third = machine(results).splitlines()
+    assert told.startswith("1 run was resumed, not always on the same kind of machine and source.")
+    assert "may differ" in told
+    assert empty == ""
+    assert first == f"- `{name}` from iteration 20 on, another machine."
+    assert second == f"- `{name}` from iteration 30 on, another source."
+    assert third == f"- `{name}` from iteration 40 on, another machine and another source."
+    plain = frames.collect(plan(), record(plan(), tmp_path / "plain"))
+    assert compare(results, plain).check == "spread"
