@@ -6,6 +6,7 @@ argparse rather than a richer library: `harness --help` has to answer at once.
 import argparse
 import math
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -237,6 +238,8 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    # A polite kill ends as Ctrl-C does: the runs under way write a checkpoint and stop.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     from harness.commands import Job
 
     return Job.of(options).run(restart=options.restart)

@@ -12,13 +12,17 @@ A folder holds what ``certificate.py`` derives the averages from again:
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from harness.records.store import write_atomically, writing
 
 VERSION = 1
 FILES = ("network", "images", "shadows", "checks")
@@ -78,22 +82,32 @@ class Trajectory:
         """Images shown so far."""
 
     def begin(self, iteration: int) -> bool:
-        """Start, or go on after ``iteration`` iterations; False if what came before is lost."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Start, or go on after ``iteration`` iterations; False if what came before is lost.
+
+        Here and below:
+
+        Raises:
+            OutputError: if a file cannot be written.
+        """
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._iteration, self._checked = iteration, 0
         self._images = []
         if iteration:
-            return self._cut_back()
+            with writing(self.folder):
+                return self._cut_back()
         for name in FILES:
-            self._file(name).write_bytes(b"")
-        self._renewed.unlink(missing_ok=True)
+            with _opened(self._file(name), "wb"):
+                pass
+        with writing(self._renewed):
+            self._renewed.unlink(missing_ok=True)
         described = {
             "version": VERSION,
             "dtype": str(self._dtype).removeprefix("torch."),
             "entries": [asdict(entry) for entry in self.entries],
             "shadows": list(self.shadows),
         }
-        (self.folder / "entries.json").write_text(json.dumps(described, indent=1) + "\n")
+        write_atomically(self.folder / "entries.json", json.dumps(described, indent=1) + "\n")
         self.images = 0
         self._keep()
         self._write()
@@ -110,8 +124,9 @@ class Trajectory:
         self.images += images
         self._keep()
         if renewed:
-            with self._renewed.open("a") as file:
-                file.write(json.dumps({"iteration": self._iteration, "prefixes": renewed}) + "\n")
+            line = json.dumps({"iteration": self._iteration, "prefixes": renewed}) + "\n"
+            with _opened(self._renewed, "ab") as file:
+                file.write(line.encode())
         block = self._iteration - self._checked == len(self._rows)
         if block or renewed or self._iteration in self._also:
             self.check()
@@ -135,7 +150,7 @@ class Trajectory:
         """Have all that was noted reach the disk; shadows are compared no sooner for it."""
         self._write()
         for name in FILES:
-            with self._file(name).open("ab") as file:
+            with _opened(self._file(name), "ab") as file:
                 os.fsync(file.fileno())
 
     def _keep(self) -> None:
@@ -175,11 +190,11 @@ class Trajectory:
         if self._renewed.exists():
             lines = self._renewed.read_text().splitlines(keepends=True)
             past = [line for line in lines if json.loads(line)["iteration"] <= self._iteration]
-            self._renewed.write_text("".join(past))
+            write_atomically(self._renewed, "".join(past))
         return True
 
     def _append(self, name: str, values: Tensor) -> None:
-        with self._file(name).open("ab") as file:
+        with _opened(self._file(name), "ab") as file:
             file.write(values.cpu().numpy().tobytes())
 
     def _file(self, name: str) -> Path:
@@ -188,6 +203,12 @@ class Trajectory:
     @property
     def _renewed(self) -> Path:
         return self.folder / RENEWED
+
+
+@contextmanager
+def _opened(path: Path, mode: str) -> Iterator[IO[bytes]]:
+    with writing(path), path.open(mode) as file:
+        yield file
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, uint8
 
 from harness.pickles import in_parts, of_parts
-from harness.records.store import check_format, written_atomically
+from harness.records.store import check_format, writing, written_atomically
 from harness.records.types import FORMAT
 
 _NAME = re.compile(r"iteration-(\d+)\.safetensors")
@@ -47,7 +47,8 @@ def save(folder: Path, iteration: int, data: Mapping[str, Any], keep: int) -> No
         except SafetensorError as error:
             raise OSError(None, " ".join(str(error).split())) from None
     for old in find(folder)[keep:]:
-        old.unlink()
+        with writing(old):
+            old.unlink()
 
 
 def find(folder: Path) -> list[Path]:
@@ -72,8 +73,13 @@ def sound(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def put_aside(path: Path) -> None:
-    """Rename a checkpoint that cannot be used."""
-    path.rename(path.with_suffix(".unsound"))
+    """Rename a checkpoint that cannot be used.
+
+    Raises:
+        OutputError: if the folder cannot be changed.
+    """
+    with writing(path):
+        path.rename(path.with_suffix(".unsound"))
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -91,7 +97,7 @@ def load(path: Path) -> dict[str, Any]:
         if header[_DIGEST] != _digest(tensors, header[_DATA]):
             raise Torn(path)
         return of_parts(tensors.__getitem__, header[_DATA])
-    except (SafetensorError, OSError, ValueError, TypeError, LookupError, MemoryError):
+    except (SafetensorError, OSError, ValueError, TypeError, LookupError):
         raise Torn(path) from None
 
 
