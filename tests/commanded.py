@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.records.store import RunFolder
 
 PATIENCE_SEC = 120
+ROOT = Path(__file__).parents[1]
 
 
 class Command:
@@ -19,7 +20,7 @@ class Command:
     ``troubles``: orders for its workers, see ``troubled``.
     """
 
-    def __init__(self, folder, *arguments, cache="cache", troubles=None, **variables):
+    def __init__(self, folder, *arguments, troubles=None):
         self.runs = folder / "runs" / "question" / "quick"
         self._files = [folder / f"output-{time.monotonic_ns()}-{name}" for name in ("out", "err")]
         program = ["-m", "harness"]
@@ -29,7 +30,7 @@ class Command:
             self.process = subprocess.Popen(
                 [sys.executable, *program, "run", "question.yaml", "--jobs", "2", *arguments],
                 cwd=folder,
-                env={**os.environ, "HARNESS_CACHE": str(folder / cache), **variables},
+                env={**os.environ, "HARNESS_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)},
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
@@ -62,7 +63,7 @@ class Command:
 
     def left_over(self):
         """Return processes of its group that still run after a moment."""
-        for _ in range(100):
+        for _ in range(300):
             running = group(self.process.pid)
             if not running:
                 return []

@@ -15,7 +15,7 @@ def holds(ledger, fault, done, promised, found):
     broken = [words for words, held in found.items() if not held]
     held = f"not: {'; '.join(broken)}" if broken else "yes"
     ledger.add("faults", fault=fault, done=done, promised=promised, held=held)
-    assert not broken, done
+    assert not broken, (done, broken)
 
 
 def numbers(folder):

@@ -109,8 +109,8 @@ def _server() -> ForkServerContext:
     # Read when the server starts: a library's own threads would fight over the cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["harness.launch.preload"])
-    # Nor may a terminal's Ctrl-C, which reaches the server too, cut its imports or a fork short.
+    context.set_forkserver_preload(["harness.launch.at_once", "harness.launch.preload"])
+    # A terminal's Ctrl-C reaches the server, too: it hears none before ``at_once`` is there.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         ensure_running()

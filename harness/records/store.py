@@ -154,11 +154,11 @@ class RunFolder:
         Raises:
             OutputError: if the folder cannot be written.
         """
-        try:
-            with writing(self.path):
+        with writing(self.path):
+            try:
                 self._lock.acquire(timeout=wait_sec)
-        except Timeout:
-            return False
+            except Timeout:  # an OSError, too
+                return False
         return True
 
     def unlock(self) -> None:

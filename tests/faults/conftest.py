@@ -12,8 +12,10 @@ from harness.launch.worker import Machine
 from harness.plan.expand import expand
 from harness.spec.load import load
 
-LONGER = small_spec.TEXT.replace("kimg: 0.6", "kimg: 4").replace("every_kimg: 0.3", "every_kimg: 2")
-"""The small question with 200 iterations, and evaluations after 100 and 200."""
+LONGER = small_spec.TEXT.replace("kimg: 0.6", "kimg: 3").replace(
+    "every_kimg: 0.3", "every_kimg: 1.5"
+)
+"""The small question with 150 iterations, and evaluations after 75 and 150."""
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from harness.records.types import Status
 SPEC = {"train__log_every_kimg": 0.02, "seeds": [0]}
 PICTURES = {
     "type": "VisualizationHook",
-    "interval": 8,
+    "interval": 7,
     "vis_kwargs_list": {"type": "GAN", "name": "fake", "n_samples": 4},
 }
 SHOWN = {"hooks": [PICTURES], "observers__posthoc": {"every_kimg": 0.075, "rebuild": [0.1]}}
@@ -51,7 +51,7 @@ def cases(done):
         ("before_save_checkpoint", 6, 0, "network.bin"),
         ("after_run", 30, 0, "final.npz"),
         ("after_run", 30, pages(samples), "weights.safetensors"),
-        ("after_train_iter", 7, 0, "fake_8.png"),
+        ("after_train_iter", 6, 0, "fake_7.png"),
         ("after_train_iter", 10, 0, "sigma-0.05-images-000000240.safetensors"),
     )
     return dict(zip(CASES, met, strict=True))

@@ -47,7 +47,7 @@ def test_runs_whose_harness_is_killed_end_and_the_next_one_goes_on(
 def test_runs_whose_server_is_killed_are_interrupted_and_others_are_trained(
     tmp_path, undisturbed, ledger
 ):
-    once = plan(train__kimg=4, evaluate__every_kimg=2, seeds=[0]).runs[0]
+    once = plan(train__kimg=3, evaluate__every_kimg=1.5, seeds=[0]).runs[0]
     runs = [replace(once, level=level) for level in ("first", "next")]
     machine = Machine("cpu", 1, 1, tmp_path / "cache")
     killed = []

@@ -1,9 +1,12 @@
 """Several `harness run` on the same runs and folders at the same time."""
 
+import pickle
 import signal
+from functools import partial
 
 from commanded import trained, until
 from holding import holds, numbers, same_bits, temporary
+from troubled import Order, wait_for
 
 from harness.records.store import read_json
 
@@ -11,14 +14,18 @@ WAITS = "another process trains it: waiting"
 
 
 def test_every_run_is_trained_once_whoever_comes(question, command, undisturbed, ledger):
-    one, other = command(), command()  # with one empty cache
-    until(lambda: len(trained(one.runs, 0.3)) == 2, one, other)
+    orders = question / "orders"
+    gate = Order("seed", "before_train_iter", 50, partial(wait_for, folder=question))
+    orders.write_bytes(pickle.dumps((gate,)))
+    one, other = (command(troubles=orders) for _ in range(2))  # with one empty cache
+    until(lambda: len(trained(one.runs, 0.9)) == 2, one, other)
     late, again = command(), command("--restart")
     refused = again.wait() == 2
     line = again.own_lines()
     until(lambda: WAITS in late.err, late)
     late.to_group(signal.SIGINT)
     left = late.wait() == 130
+    (question / "go").touch()
     still = [path for path in trained(one.runs) if not (path / "outcome.json").exists()]
     ended = [one.wait(), other.wait()]
     runs = [one.runs / done.name for done in undisturbed]

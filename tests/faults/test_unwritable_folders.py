@@ -36,7 +36,7 @@ def digests(folder):
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "filler"
+        if path.is_file() and not path.name.endswith(("filler", "lock"))
     }
 
 

@@ -192,3 +192,13 @@ def test_yaml_has_no_aliases_and_keeps_the_order():
     assert dump_yaml({"z": shared, "a": shared, "é": None}) == (
         "z:\n- 1\n- 2\na:\n- 1\n- 2\né: null\n"
     )
+
+
+def test_a_run_that_another_one_has_is_not_had(tmp_path):
+    one, other = RunFolder(tmp_path), RunFolder(tmp_path)
+    assert one.lock()
+    assert not other.lock()
+    assert not other.lock(wait_sec=0.2)
+    one.unlock()
+    assert other.lock()
+    other.unlock()
