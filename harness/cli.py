@@ -238,8 +238,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # A polite kill ends as Ctrl-C does: the runs under way write a checkpoint and stop.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends as Ctrl-C does
     from harness.commands import Job
 
     return Job.of(options).run(restart=options.restart)
