@@ -6,6 +6,7 @@ argparse rather than a richer library: `harness --help` has to answer at once.
 import argparse
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -227,6 +228,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends as Ctrl-C does
     from harness.commands import Job
 
     return Job.of(options).run(restart=options.restart)

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import re
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -105,8 +104,6 @@ class Job:
         from harness.launch.progress import Display
         from harness.launch.worker import Machine, ended
 
-        # A polite kill ends as Ctrl-C does: the runs under way write a checkpoint and stop.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         print(self.describe(), end="\n\n", flush=True)
         self._check_folders()
         machine = Machine(
@@ -161,7 +158,7 @@ class Job:
         for folder in (self.runs_dir, self.results_dir):
             probe = folder / ".writable"
             write_atomically(probe, "")
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # another process may have looked, too
 
     def _set_aside(self) -> None:
         for run in self.plan.runs:

@@ -13,14 +13,18 @@ A folder holds what ``certificate.py`` derives the averages from again:
 import json
 import os
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from harness.records.store import write_atomically, writing
 
 VERSION = 1
 FILES = ("network", "images", "shadows", "checks")
@@ -80,22 +84,32 @@ class Trajectory:
         """Images shown so far."""
 
     def begin(self, iteration: int) -> bool:
-        """Start, or go on after ``iteration`` iterations; False if what came before is lost."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Start, or go on after ``iteration`` iterations; False if what came before is lost.
+
+        Here and below:
+
+        Raises:
+            OutputError: if a file cannot be written.
+        """
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._iteration, self._checked = iteration, 0
         self._images = []
         if iteration:
-            return self._cut_back()
+            with writing(self.folder):
+                return self._cut_back()
         for name in FILES:
-            self._file(name).write_bytes(b"")
-        self._renewed.unlink(missing_ok=True)
+            with _opened(self._file(name), "wb"):
+                pass
+        with writing(self._renewed):
+            self._renewed.unlink(missing_ok=True)
         described = {
             "version": VERSION,
             "dtype": str(self._dtype).removeprefix("torch."),
             "entries": [asdict(entry) for entry in self.entries],
             "shadows": list(self.shadows),
         }
-        (self.folder / "entries.json").write_text(json.dumps(described, indent=1) + "\n")
+        write_atomically(self.folder / "entries.json", json.dumps(described, indent=1) + "\n")
         self.images = 0
         self._keep()
         self._write()
@@ -112,8 +126,9 @@ class Trajectory:
         self.images += images
         self._keep()
         if renewed:
-            with self._renewed.open("a") as file:
-                file.write(json.dumps({"iteration": self._iteration, "prefixes": renewed}) + "\n")
+            line = json.dumps({"iteration": self._iteration, "prefixes": renewed}) + "\n"
+            with _opened(self._renewed, "ab") as file:
+                file.write(line.encode())
         block = self._iteration - self._checked == len(self._rows)
         if block or renewed or self._iteration in self._also:
             self.check()
@@ -137,7 +152,7 @@ class Trajectory:
         """Have all that was noted reach the disk; shadows are compared no sooner for it."""
         self._write()
         for path in self.folder.iterdir():
-            with path.open("ab") as file:
+            with _opened(path, "ab") as file:
                 os.fsync(file.fileno())
 
     def _keep(self) -> None:
@@ -181,14 +196,14 @@ class Trajectory:
             lines = self._renewed.read_text().splitlines(keepends=True)
             whole = [line for line in lines if line.endswith("\n")]
             past = [line for line in whole if json.loads(line)["iteration"] <= self._iteration]
-            self._renewed.write_text("".join(past))
+            write_atomically(self._renewed, "".join(past))
         return True
 
     def _number(self, name: str, index: int) -> int:
         return int(np.fromfile(self._file(name), np.int64, count=1, offset=8 * index)[0])
 
     def _append(self, name: str, values: Tensor) -> None:
-        with self._file(name).open("ab") as file:
+        with _opened(self._file(name), "ab") as file:
             file.write(values.cpu().numpy().tobytes())
 
     def _file(self, name: str) -> Path:
@@ -197,6 +212,12 @@ class Trajectory:
     @property
     def _renewed(self) -> Path:
         return self.folder / RENEWED
+
+
+@contextmanager
+def _opened(path: Path, mode: str) -> Iterator[IO[bytes]]:
+    with writing(path), path.open(mode) as file:
+        yield file
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:

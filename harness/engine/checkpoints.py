@@ -16,7 +16,7 @@ from torch import Tensor, uint8
 
 from harness import plain_files
 from harness.pickles import DAMAGED, in_parts, of_parts
-from harness.records.store import check_format, written_atomically
+from harness.records.store import check_format, writing, written_atomically
 from harness.records.types import FORMAT
 
 _NAME = re.compile(r"iteration-(\d+)\.safetensors")
@@ -49,7 +49,8 @@ def save(folder: Path, iteration: int, data: Mapping[str, Any], keep: int) -> No
         except SafetensorError as error:
             raise OSError(None, " ".join(str(error).split())) from None
     for old in find(folder)[keep:]:
-        old.unlink()
+        with writing(old):
+            old.unlink()
 
 
 def find(folder: Path) -> list[Path]:
@@ -74,8 +75,13 @@ def sound(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def put_aside(path: Path) -> None:
-    """Rename a checkpoint that cannot be used."""
-    path.rename(path.with_suffix(".unsound"))
+    """Rename a checkpoint that cannot be used.
+
+    Raises:
+        OutputError: if the folder cannot be changed.
+    """
+    with writing(path):
+        path.rename(path.with_suffix(".unsound"))
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -93,6 +99,8 @@ def load(path: Path) -> dict[str, Any]:
             raise Torn(path)
         check_format(path, int(header[_FORMAT]))
         return of_parts(tensors.__getitem__, header[_DATA])
+    except MemoryError:  # it may be sound: another attempt may have the room
+        raise
     except (SafetensorError, OSError, *DAMAGED):
         raise Torn(path) from None
 

@@ -4,7 +4,6 @@ Data order, latents and every other draw are functions of the seed and the image
 iteration is replayed, and a resume after a million iterations costs what one after ten does.
 """
 
-import multiprocessing
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +48,6 @@ class Keeper:
         """Whether the run goes on with an evaluation that was not ended."""
         self._identity = dict(identity)
         self._keeping = keeping
-        self._parent = multiprocessing.parent_process()
         self._begin = self._last = time.monotonic()
         self._state = state = self._newest()
         self.mark: RowsMark | None = None if state is None else state["rows"]
@@ -71,9 +69,7 @@ class Keeper:
             OutputError: if it cannot be written.
         """
         self.beat()
-        # A run whose harness was killed would go on unseen.
-        alone = self._parent is not None and not self._parent.is_alive()
-        if self.interrupts.requested or alone:
+        if self.interrupts.requested:
             self.save(runner)
             raise KeyboardInterrupt
         if time.monotonic() - self._last >= self._keeping.every_sec:

@@ -154,19 +154,19 @@ class IterTimerHook(mmengine.hooks.IterTimerHook):
 
 
 class ClockLaps:
-    """Seconds of each iteration, by the clock on the wall."""
+    """Seconds of each iteration, by a clock that nobody sets."""
 
     def __init__(self) -> None:
-        self._last = time.time()
+        self._last = time.perf_counter()
         self._seconds: list[float] = []
 
     def begin(self) -> None:
         """Note that an iteration begins, some time after the last one."""
-        self._last = time.time()
+        self._last = time.perf_counter()
 
     def end(self) -> None:
         """Note that an iteration ended, and the next one begins."""
-        now = time.time()
+        now = time.perf_counter()
         self._seconds.append(now - self._last)
         self._last = now
 

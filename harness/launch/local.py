@@ -1,24 +1,29 @@
 """Runs side by side on this machine, each in a fresh process forked from a loaded one."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from ctypes import c_int64
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 
 from harness.errors import HarnessError, OutputError
-from harness.launch.worker import UNWRITABLE, WAITING, Machine, check, ended, work
+from harness.interrupts import GRACE_SEC
+from harness.launch.worker import WAITING, Machine, Told, check, ended, work
 from harness.plan.expand import Run
 from harness.records.store import RunFolder
 from harness.records.types import Outcome, Status
 
 _POLL_SEC = 0.25
-_GRACE_SEC = 60.0
 _ABORT_SEC = 5.0
+_LOOKED_AWAY_SEC = 5.0
+"""More than this between two looks was sleep of the whole machine, or a stop: no run's fault."""
+_SERVER_LOST = 255
+"""Exit code of a process whose server was killed; it notices, and ends by itself."""
 
 
 @dataclass
@@ -28,13 +33,19 @@ class Running:
     run: Run
     folder: RunFolder
     process: ForkServerProcess
-    beats: c_int64
-    """Steps it has told of; ``worker.WAITING`` where another process trains the run."""
+    told: Told
     since: float = field(default_factory=time.monotonic)
-    moved: tuple[int, float] = (WAITING, 0.0)
-    """Its beats when they last changed, and when that was."""
+    seen: int = WAITING
+    """Its beats at the last look."""
+    still_sec: float = 0.0
+    """How long they have stood still."""
     stalled: str = ""
     """Why it was killed, if it was."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether another process trains the run, and this one waits for it."""
+        return self.told.beats == WAITING
 
 
 def execute(
@@ -49,17 +60,18 @@ def execute(
     Args:
         watch: called several times a second with the runs under way.
     """
-    context = _server()
     waiting = [run for run in runs if not ended(runs_dir / run.name)]
     active: list[Running] = []
     unwritten: dict[str, Outcome] = {}
+    last = time.monotonic()
     try:
         while waiting or active:
             while waiting and len(active) < machine.jobs:
-                active.append(_start(context, waiting.pop(0), runs_dir, machine))
+                active.append(_start(waiting.pop(0), runs_dir, machine))
             time.sleep(_POLL_SEC)
             watch(active)
-            _end_stalled(active, machine.keeping.stall_sec)
+            last, before = time.monotonic(), last
+            _end_stalled(active, min(last - before, _LOOKED_AWAY_SEC), machine.keeping.stall_sec)
             for one in [one for one in active if not one.process.is_alive()]:
                 active.remove(one)
                 unwritten |= _bury(one)
@@ -97,27 +109,34 @@ def _server() -> ForkServerContext:
     # Read when the server starts: a library's own threads would fight over the cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["harness.launch.preload"])
+    context.set_forkserver_preload(["harness.launch.at_once", "harness.launch.preload"])
+    # A terminal's Ctrl-C reaches the server, too: it hears none before ``at_once`` is there.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
     return context
 
 
-def _start(context: ForkServerContext, run: Run, runs_dir: Path, machine: Machine) -> Running:
-    path = runs_dir / run.name
-    beats = context.RawValue(c_int64, 0)
-    process = context.Process(target=work, args=(run, path, machine, beats))
+def _start(run: Run, runs_dir: Path, machine: Machine) -> Running:
+    path, context = runs_dir / run.name, _server()
+    told = context.RawValue(Told)
+    process = context.Process(target=work, args=(run, path, machine, told))
     process.start()
-    return Running(run, RunFolder(path), process, beats)
+    return Running(run, RunFolder(path), process, told)
 
 
-def _end_stalled(active: Sequence[Running], stall_sec: float) -> None:
+def _end_stalled(active: Sequence[Running], passed_sec: float, stall_sec: float) -> None:
     """Kill what has told of no step for so long; where it stood is in its log."""
-    now = time.monotonic()
     for one in active:
-        beats = one.beats.value
-        if beats != one.moved[0] or beats == WAITING:
-            one.moved = (beats, now)
-        elif now - one.moved[1] > stall_sec:
-            os.kill(one.process.pid or 0, signal.SIGABRT)  # faulthandler writes all stacks down
+        if one.waiting or one.told.beats != one.seen:
+            one.seen, one.still_sec = one.told.beats, 0.0
+            continue
+        one.still_sec += passed_sec
+        if one.still_sec > stall_sec:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one.process.pid or 0, signal.SIGABRT)  # faulthandler writes all stacks
             one.process.join(_ABORT_SEC)
             one.process.kill()
             one.process.join()
@@ -127,29 +146,42 @@ def _end_stalled(active: Sequence[Running], stall_sec: float) -> None:
 def _bury(one: Running) -> dict[str, Outcome]:
     """See to the outcome of a process that has ended; return it where it cannot be written."""
     one.process.join()
-    if not one.process.exitcode and one.folder.outcome() is not None:
+    code = one.process.exitcode
+    if code == _SERVER_LOST:
+        _wait_for_end(one, time.monotonic() + GRACE_SEC)
+    written = code in (0, _SERVER_LOST) and one.folder.outcome() is not None
+    if written or ended(one.folder.path):
         return {}
-    reason = one.stalled or f"the process ended with {_how(one.process)}"
+    told_reason = one.told.reason.decode(errors="ignore")
+    reason = one.stalled or told_reason or f"the process ended with {_how(one.process)}"
     return _write_outcome(one, Status.FAILED, reason)
 
 
 def _write_outcome(one: Running, status: Status, reason: str) -> dict[str, Outcome]:
     outcome = Outcome(status, reason, 0, time.monotonic() - one.since)
-    if not one.folder.lock():
-        return {}  # another process has the run, and will say how it ends
     try:
-        one.folder.end(outcome)
+        if one.folder.lock():
+            one.folder.end(outcome)
+            return {}
     except OutputError:
-        return {one.run.name: outcome}
+        pass
     finally:
         one.folder.unlock()
-    return {}
+    # It cannot be written, or another process has the run and will say how it ends.
+    return {one.run.name: outcome}
+
+
+def _wait_for_end(one: Running, deadline: float) -> None:
+    """Wait until a process that tells of itself no more has left its run."""
+    with contextlib.suppress(OutputError):
+        one.folder.lock(max(0.0, deadline - time.monotonic()))
+    one.folder.unlock()
 
 
 def _how(process: ForkServerProcess) -> str:
     code = process.exitcode or 0
-    if code == UNWRITABLE:
-        return f"exit code {code}: nothing more could be written; is the disk full?"
+    if code == _SERVER_LOST:
+        return "the process it was forked from, which was killed: out of memory?"
     if code >= 0:
         return f"exit code {code}"
     name = signal.Signals(-code).name
@@ -158,12 +190,14 @@ def _how(process: ForkServerProcess) -> str:
 
 def _stop(active: Sequence[Running]) -> None:
     """Have runs write a checkpoint and end; kill what takes too long over it."""
-    deadline = time.monotonic() + _GRACE_SEC
+    deadline = time.monotonic() + GRACE_SEC
     for one in active:
         one.process.terminate()
     try:
         for one in active:
             one.process.join(max(0.0, deadline - time.monotonic()))
+            if one.process.exitcode == _SERVER_LOST and not one.waiting:
+                _wait_for_end(one, deadline)
     finally:  # a second Ctrl-C waits for none of them
         for one in active:
             if one.process.is_alive():

@@ -21,6 +21,7 @@ from harness.spec.vocabulary import RAW
 
 _PLAIN_EVERY_SEC = 20.0
 _TELLING_SHARE = 0.1
+_WAITS = "another process trains it: waiting"
 
 
 @dataclass
@@ -101,6 +102,7 @@ class Display:
         self._begin = time.monotonic()
         self._latest: dict[str, Latest] = {}
         self._printed = 0.0
+        self._waiting: set[str] = set()
         console = Console(file=sys.stderr)
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
 
@@ -122,13 +124,15 @@ class Display:
         """Show where the runs stand."""
         for one in active:
             self._latest.setdefault(one.run.name, Latest()).read(one)
+        waiting = {one.run.name for one in active if one.waiting}
         if self._live is not None:
             self._live.update(self._table(active), refresh=True)
-        elif time.monotonic() - self._printed > _PLAIN_EVERY_SEC:
+        elif time.monotonic() - self._printed > _PLAIN_EVERY_SEC or waiting - self._waiting:
             self._printed = time.monotonic()
             for one in active:
                 print(self._line(one), file=sys.stderr, flush=True)
             print(f"  {self._left(active)}", file=sys.stderr, flush=True)
+        self._waiting = waiting
 
     def _table(self, active: Sequence[Running]) -> Table:
         table = Table(box=None, caption=self._left(active), caption_justify="left")
@@ -136,12 +140,14 @@ class Display:
         for name in ("run", "kimg", "img/s", f"{'/'.join(sorted(titles))} raw", "best shadow"):
             table.add_column(name, justify="left" if name == "run" else "right")
         for one in active:
-            table.add_row(one.run.name, *self._cells(one))
+            table.add_row(one.run.name + (f": {_WAITS}" if one.waiting else ""), *self._cells(one))
         return table
 
     def _line(self, one: Running) -> str:
         kimg, speed, raw, best = self._cells(one)
         metric = lookup(leading(one.run.spec)).title
+        if one.waiting:
+            return f"  {one.run.name}: {_WAITS}, {kimg} kimg so far"
         return f"  {one.run.name}: {kimg} kimg, {speed} img/s, {metric} raw {raw}, best {best}"
 
     def _cells(self, one: Running) -> tuple[str, str, str, str]:

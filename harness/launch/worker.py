@@ -1,6 +1,8 @@
 """One run in a process of its own: whatever happens in it ends as an outcome."""
 
 import contextlib
+import ctypes
+import errno
 import faulthandler
 import os
 import sys
@@ -13,26 +15,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import Diverged, HarnessError, OutputError
-from harness.interrupts import Interrupts
+from harness.interrupts import Interrupts, end_with_starter
 from harness.plan.expand import Run
 from harness.plan.keeping import Keeping
 from harness.records.machine import describe
 from harness.records.machine_file import read_machine, resumed
-from harness.records.store import RunFolder, read_json
+from harness.records.store import RunFolder, read_json, unwritable, writing
 from harness.records.types import Outcome, Status
 
 if TYPE_CHECKING:
-    from ctypes import c_int64
-
     import torch
 
 _LOOK_SEC = 0.5
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_MEMORY = ("can't allocate memory", "Cannot allocate memory", "OutOfMemoryError")
+"""What torch says of memory, on a CPU and on others."""
 
+_REASON_BYTES = 1000
 
-UNWRITABLE = 74
-"""Exit code where the outcome could not be written (EX_IOERR)."""
 WAITING = -1
 """Beats of a process that waits for another one which trains the same run."""
+_UNWRITTEN = 74
+"""Exit code where the outcome could not be written (EX_IOERR)."""
 
 
 @dataclass(frozen=True)
@@ -54,33 +58,42 @@ class Machine:
     keeping: Keeping = field(default_factory=Keeping)
 
 
-def work(run: Run, path: Path, machine: Machine, beats: "c_int64") -> None:
+class Told(ctypes.Structure):
+    """What a run's process tells who watches it, in memory that both have."""
+
+    _fields_ = (("beats", ctypes.c_int64), ("reason", ctypes.c_char * _REASON_BYTES))
+    beats: int
+    """Steps of training and evaluation; ``WAITING`` where another process trains the run."""
+    reason: bytes
+    """Why it ended, where that could not be written down."""
+
+
+def work(run: Run, path: Path, machine: Machine, told: Told) -> None:
     """Train one run, or go on with it; its folder holds the outcome afterwards, good or bad.
 
     Args:
         run: what to train.
         path: the run's folder.
         machine: how the machine is used.
-        beats: counts steps of training and evaluation, for who watches.
+        told: what it tells meanwhile.
     """
     faulthandler.enable()
     interrupts = Interrupts()
     interrupts.install()
-    path.mkdir(parents=True, exist_ok=True)
-    _print_to(path / "log.txt")
+    end_with_starter()
     folder = RunFolder(path)
     try:
-        _wait_for(folder, beats)
+        with writing(path):
+            path.mkdir(parents=True, exist_ok=True)
+            _print_to(path / "log.txt")
+        _wait_for(folder, told)
+        if not ended(path):
+            _end(folder, _outcome(run, folder, machine, interrupts, told))
     except KeyboardInterrupt:
-        return  # how the run ends is for the process to say that trains it
-    if ended(path):
-        return
-    try:
-        folder.end(_outcome(run, folder, machine, interrupts, beats))
+        return  # while it waited: how the run ends is for the process to say that trains it
     except OutputError as error:
-        with contextlib.suppress(OSError):
-            print(error, flush=True)
-        os._exit(UNWRITABLE)
+        told.reason = str(error).encode()[:_REASON_BYTES]
+        os._exit(_UNWRITTEN)
 
 
 def ended(path: Path) -> bool:
@@ -98,18 +111,25 @@ def ended(path: Path) -> bool:
     return outcome is not None and outcome.status in (Status.FINISHED, Status.DIVERGED)
 
 
-def _wait_for(folder: RunFolder, beats: "c_int64") -> None:
+def _end(folder: RunFolder, outcome: Outcome) -> None:
+    try:
+        folder.end(outcome)
+    except OutputError as error:
+        raise OutputError(outcome.reason or str(error)) from None
+
+
+def _wait_for(folder: RunFolder, told: Told) -> None:
     """Take the run for this process, as soon as no other trains it."""
     while not folder.lock():
-        if beats.value != WAITING:
+        if told.beats != WAITING:
             print("another process trains this run: waiting for it", flush=True)
-        beats.value = WAITING
+        told.beats = WAITING
         time.sleep(_LOOK_SEC)
-    beats.value = 0
+    told.beats = 0
 
 
 def _outcome(
-    run: Run, folder: RunFolder, machine: Machine, interrupts: Interrupts, beats: "c_int64"
+    run: Run, folder: RunFolder, machine: Machine, interrupts: Interrupts, told: Told
 ) -> Outcome:
     begin = time.monotonic()
     keeper = None
@@ -118,7 +138,7 @@ def _outcome(
         return time.monotonic() - begin if keeper is None else keeper.total_sec()
 
     def beat() -> None:
-        beats.value += 1
+        told.beats += 1
 
     try:
         torch_device, name = _settle(machine.device, machine.threads)
@@ -142,11 +162,21 @@ def _outcome(
     except HarnessError as error:
         return Outcome(Status.FAILED, str(error), 0, sec())
     except Exception as error:  # the one place where a defect becomes a value
-        with contextlib.suppress(OSError):  # of a full disk, perhaps
-            traceback.print_exc()
-        return Outcome(Status.FAILED, f"{type(error).__name__}: {error}", 0, sec())
+        return Outcome(Status.FAILED, _reason(error, folder.path), 0, sec())
     finally:
         interrupts.ignore()
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    """Say why a run failed; what may be a defect has its traceback in the log."""
+    if isinstance(error, OSError) and error.errno in _UNWRITABLE:  # by hooks of others
+        return str(unwritable(Path(error.filename or folder), error))
+    with contextlib.suppress(OSError, MemoryError):  # as there is nothing left of either, perhaps
+        traceback.print_exc()
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, MemoryError) or any(word in text for word in _MEMORY):
+        return f"out of memory: run fewer at a time with --jobs, or train smaller batches ({text})"
+    return text
 
 
 def check(run: Run, device: str, cache_dir: Path, answer: Connection) -> None:
@@ -154,6 +184,7 @@ def check(run: Run, device: str, cache_dir: Path, answer: Connection) -> None:
 
     Sends the error message for the user, or an empty string.
     """
+    end_with_starter()
     with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
         answer.send(_problem(lambda: _prepare(run, device, cache_dir)))
 

@@ -7,8 +7,6 @@ them to compute; a lock ends with its process, so a killed one blocks nobody.
 
 import hashlib
 import math
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -216,13 +214,11 @@ def read_tensors(path: Path) -> dict[str, Tensor] | None:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Put the file in place whole or not at all."""
+    """Put the file in place whole or not at all; the caller holds its lock."""
     payload = safetensors.torch.save({k: v.cpu().contiguous() for k, v in tensors.items()})
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+    temporary = path.with_name(f"{path.name}.tmp")  # one name: of a killed process, too
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(hashlib.sha256(payload).digest() + payload)
-        os.replace(name, path)
-    except OSError:
-        os.unlink(name)
-        raise
+        temporary.write_bytes(hashlib.sha256(payload).digest() + payload)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

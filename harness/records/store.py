@@ -55,16 +55,36 @@ def written_atomically(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from None
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
+            _sync(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the file or folder that could not be written or changed inside.
+
+    Raises:
+        OutputError: for an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """Return what a user is told who has to make room, or to allow writing."""
+    return OutputError(
+        f"{path}: cannot be written ({error.strerror or error}): make room there, make it "
+        "writable, or choose another folder with --runs or --results"
+    )
 
 
 def _sync(path: Path) -> None:
@@ -73,13 +93,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"{path}: cannot be written ({error.strerror}): make room there, make it writable, or "
-        "choose another folder with --runs or --results"
-    )
 
 
 _HEADER = json.dumps({"format": FORMAT}) + "\n"
@@ -156,14 +169,17 @@ class RunFolder:
         self._rows: FileIO | None = None
         self._lock = FileLock(path / ".lock")
 
-    def lock(self) -> bool:
-        """Take the run for this process, until it ends or unlocks it; False if another has it."""
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        except OSError as error:
-            raise _unwritable(self.path, error) from None
+    def lock(self, wait_sec: float = 0.0) -> bool:
+        """Take the run for this process, until it ends or unlocks it; False if another has it.
+
+        Raises:
+            OutputError: if the folder cannot be written.
+        """
+        with writing(self.path):
+            try:
+                self._lock.acquire(timeout=wait_sec)
+            except Timeout:  # an OSError, too
+                return False
         return True
 
     def unlock(self) -> None:
@@ -182,17 +198,22 @@ class RunFolder:
             spec: the run's resolved spec.
             machine: what it runs on.
             after: what ``holds``.
+
+        Raises:
+            OutputError: if the folder cannot be written.
         """
-        for left in self.path.rglob(".*.tmp"):  # of a process that was killed while it wrote
-            left.unlink()
-        (self.path / "outcome.json").unlink(missing_ok=True)
+        with writing(self.path):
+            for left in self.path.rglob(".*.tmp"):  # of a process that was killed while it wrote
+                left.unlink(missing_ok=True)
+            (self.path / "outcome.json").unlink(missing_ok=True)
         write_atomically(self.path / "spec.yaml", dump_yaml(spec))
         write_json(self.path / "machine.json", machine)
         if after is not None:
             self._cut_back(after["bytes"])
             return
         if self.rows_file.exists():
-            self.rows_file.rename(self._attempt())
+            with writing(self.rows_file):
+                self.rows_file.rename(self._attempt())
         write_atomically(self.rows_file, _HEADER)
 
     def mark(self) -> RowsMark:
@@ -221,12 +242,10 @@ class RunFolder:
             OutputError: if they cannot be written; none of them is left in part.
         """
         text = "".join(json.dumps(row.as_dict()) + "\n" for row in rows)
-        try:
+        with writing(self.rows_file):
             if self._rows is None:
                 self._rows = self.rows_file.open("ab", buffering=0)
             _write_whole(self._rows, text.encode())
-        except OSError as error:
-            raise _unwritable(self.rows_file, error) from None
 
     def end(self, outcome: Outcome) -> None:
         """Write how the run ended; one that has finished needs its checkpoints no longer."""
@@ -251,7 +270,8 @@ class RunFolder:
             later = file.read()
         if later:
             write_atomically(self._attempt(), _HEADER.encode() + later)
-            os.truncate(self.rows_file, size)
+            with writing(self.rows_file):
+                os.truncate(self.rows_file, size)
 
     def _attempt(self) -> Path:
         attempts = len(list(self.path.glob("rows.attempt-*.jsonl")))

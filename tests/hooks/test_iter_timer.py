@@ -1,5 +1,6 @@
 """IterTimerHook on a real Runner and a simulated clock; T-numbers are faults it must not have."""
 
+import itertools
 import time
 
 import mmengine.hooks.iter_timer_hook
@@ -261,3 +262,15 @@ def test_clocks_never_exceed_the_time_on_the_wall(make_runner):
     assert timer.train_sec > 0
     assert timer.eval_sec > 0
     assert timer.train_sec + timer.eval_sec <= wall
+
+
+def test_a_wall_clock_that_is_set_changes_no_time(make_runner, monkeypatch):
+    right, jumps = time.time, itertools.cycle([-1e9, 1e9])
+    monkeypatch.setattr(time, "time", lambda: right() + next(jumps))
+    timer = IterTimerHook()
+    runner = make_runner(
+        [], iterations=4, default_hooks={"timer": timer, "logger": None, "checkpoint": None}
+    )
+    runner.train()
+    assert 0 <= timer.time_sec_tot < 100
+    assert all(0 <= sec < 100 for sec in runner.message_hub.get_scalar("train/time").data[0])

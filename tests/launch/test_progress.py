@@ -3,13 +3,13 @@
 import multiprocessing
 import re
 import time
-from ctypes import c_int64
 
 import pytest
 from small_spec import plan
 
 from harness.launch.local import Running
 from harness.launch.progress import Display, Latest
+from harness.launch.worker import WAITING, Told
 from harness.records.store import RunFolder
 from harness.records.types import Outcome, Row, Status
 
@@ -25,7 +25,7 @@ def running(tmp_path):
     run = plan(train__kimg=4).runs[0]
     folder = RunFolder(tmp_path / run.name)
     folder.begin({}, {})
-    yield Running(run, folder, multiprocessing.current_process(), c_int64(1))
+    yield Running(run, folder, multiprocessing.current_process(), Told(1))
     folder.end(Outcome(Status.FINISHED))
 
 
@@ -72,7 +72,7 @@ def test_rows_of_an_earlier_attempt_are_forgotten_when_a_new_one_begins(running)
 
 def test_a_run_that_has_not_begun_has_no_numbers(running, tmp_path):
     latest = Latest()
-    latest.read(Running(running.run, RunFolder(tmp_path / "none"), running.process, running.beats))
+    latest.read(Running(running.run, RunFolder(tmp_path / "none"), running.process, running.told))
     assert latest == Latest()
 
 
@@ -156,3 +156,15 @@ def test_a_terminal_shows_a_table(running, capsys):
     assert [list(column.cells) for column in table.columns] == [
         *([running.run.name], ["2/4"], ["100"], ["9.0"], ["-"]),
     ]
+
+
+def test_a_run_that_another_process_trains_is_told_of_at_once_and_once(running, capsys):
+    display = Display({running.run.name: 60.0}, 1)
+    display([running])
+    capsys.readouterr()
+    running.told.beats = WAITING
+    running.folder.append([row("raw", 9.0, 1.0)])
+    for _ in range(3):
+        display([running])
+    line, _ = capsys.readouterr().err.splitlines()
+    assert line == f"  {running.run.name}: another process trains it: waiting, 1/4 kimg so far"

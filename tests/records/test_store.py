@@ -242,6 +242,7 @@ def test_a_run_is_locked_by_one_until_it_is_left(folder):
     other = RunFolder(folder.path)
     assert folder.lock()
     assert not other.lock()
+    assert not other.lock(wait_sec=0.2)
     folder.unlock()
     assert other.lock()
     other.unlock()
