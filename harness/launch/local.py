@@ -127,7 +127,10 @@ def _end_stalled(active: Sequence[Running], stall_sec: float) -> None:
 def _bury(one: Running) -> dict[str, Outcome]:
     """See to the outcome of a process that has ended; return it where it cannot be written."""
     one.process.join()
-    if not one.process.exitcode and one.folder.outcome() is not None:
+    outcome = one.folder.outcome()
+    # Whatever ends a process that has nothing left to do, its run has finished.
+    finished = outcome is not None and outcome.status is Status.FINISHED
+    if finished or (outcome is not None and not one.process.exitcode):
         return {}
     reason = one.stalled or f"the process ended with {_how(one.process)}"
     return _write_outcome(one, Status.FAILED, reason)
