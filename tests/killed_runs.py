@@ -18,7 +18,10 @@ from harness.records.types import Status
 Due = Callable[[float, int], bool]
 """Whether to kill, by the process's age in seconds and the newest checkpoint's iteration."""
 
-_BESIDE = ("log.txt", "machine.json", "outcome.json", "rows.attempt-", ".lock", "mmengine")
+_BESIDE = (
+    *("log.txt", "machine.json", "outcome.json", "rows.attempt-", ".lock", "mmengine"),
+    CHECKPOINTS,
+)
 """What a run that was killed may have as it likes, by how the names begin."""
 _COLUMNS = {"samples": "samples", "posthoc": "shadows", "trajectory": "shadows"}
 

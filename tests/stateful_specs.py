@@ -68,7 +68,7 @@ def _pictures(kind: str) -> dict[str, Any]:
 
 def _rule(metric: str) -> dict[str, Any]:
     # A threshold that is hardly ever met: the rule counts and acts several times in a run.
-    scheduler = {"patience": 1, "factor": 0.7, "threshold": 0.3, "cooldown": 1}
+    scheduler = {"patience": 1, "factor": 0.7, "threshold": 0.9, "cooldown": 1}
     return {"val_metric": metric, "interval": 2, "scheduler": scheduler}
 
 
@@ -109,7 +109,8 @@ SPECS = {
         {
             "type": "StyleGAN2",
             **{k: _GROWING[k] for k in ("noise_size", "out_scale", "base_channels")},
-            **{"max_channels": 16, **_STYLES},
+            "max_channels": 16,
+            **_STYLES,
         },
         loss=_LAZY,
         augment={"type": "ada", "initial_p": 0.2, "adjust_kimg": 2},
