@@ -51,4 +51,5 @@ class Ledger:
 
 def _place(row: tuple[Any, ...]) -> list[tuple[bool, Any]]:
     """Return what rows are sorted by: numbers as numbers, before text."""
-    return [(isinstance(value, str), value) for value in row]
+    kinds = [isinstance(value, int | float) for value in row]
+    return [(not n, value if n else str(value)) for n, value in zip(kinds, row, strict=True)]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from harness.report.wording import cell, table
+from harness.report.wording import cell, number, table
 
 Row = Mapping[str, Any]
 _IN_ALL = re.compile(r"in all, (\d+) ")
@@ -76,8 +76,8 @@ def _answered(inputs: Sequence[Row]) -> str:
         return "Malformed inputs were not run."
     wrong = sum(_wrong(row) for row in inputs)
     total = sum(_number(rows) for rows in _groups(inputs, "kind", "found_by").values())
-    number = f"**{wrong}**" if wrong else "none"
-    return f"Of {_count(total, 'malformed input')}, {number} was answered wrongly."
+    wrongly = f"**{wrong}**" if wrong else "none"
+    return f"Of {_count(total, 'malformed input')}, {wrongly} was answered wrongly."
 
 
 def _kill_table(kills: Sequence[Row]) -> str:
@@ -119,7 +119,7 @@ def _cost_table(cost: Sequence[Row]) -> str:
     lines = [
         [
             *(row["model"], f"{row['iteration']:,}", str(row["batches_replayed"])),
-            *(f"{row[name]:.3g}" for name in ("read_sec", "first_step_sec")),
+            *(number(row[name]) for name in ("read_sec", "first_step_sec")),
         ]
         for row in cost
     ]
@@ -148,8 +148,8 @@ def _yes(row: Row) -> bool:
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(number) for number in str(text).split(" + ") if number.isdigit()]
+    return [int(part) for part in str(text).split(" + ") if part.isdigit()]
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def _count(total: int, noun: str) -> str:
+    return f"{total:,} {noun}{'' if total == 1 else 's'}"

@@ -55,7 +55,7 @@ def test_other_faults_and_the_cost_of_a_resume_are_rows():
     text = report({**EMPTY, **tables})
     assert "What is promised held in 1 of 2 other faults." in text
     assert "| disk full | in a row | failed | no: nothing was said |" in text
-    assert "| PGGAN | 1,000,000 | 0 | 0.0123 | 0.5 |" in text
+    assert "| PGGAN | 1,000,000 | 0 | 0.0123 | 0.500 |" in text
 
 
 def test_what_was_not_run_is_said():
