@@ -22,7 +22,7 @@ KILLS = 25
 PAIRS = (("PGGAN", "SinGAN"), ("StyleGAN1", "StyleGAN2"))
 PLACES = {
     "PGGAN": ("in the fade", lambda it: 55 <= it < 85),
-    "StyleGAN1": ("before the switch", lambda it: 40 <= it < 50),
+    "StyleGAN1": ("before the switch", lambda it: 35 <= it < 50),
     "StyleGAN2": ("between lazy terms", lambda it: it > 40 and it % 8 in (2, 3, 4, 5)),
     "SinGAN": ("in the second scale", lambda it: 28 <= it < 46),
 }
