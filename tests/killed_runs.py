@@ -15,8 +15,8 @@ from harness.plan.expand import Run
 from harness.records.store import CHECKPOINTS, RunFolder, read_json
 from harness.records.types import Status
 
-Due = Callable[[float, int], bool]
-"""Whether to kill, by the process's age in seconds and the newest checkpoint's iteration."""
+Due = Callable[[int, float, int], bool]
+"""Whether to kill, by the process's steps, seconds since the last, and the newest checkpoint."""
 
 _BESIDE = (
     *("log.txt", "machine.json", "outcome.json", "rows.attempt-", ".lock", "mmengine"),
@@ -38,17 +38,25 @@ class Case:
     """The newest iteration on disk at each kill that struck."""
     resumed_at: list[int | None] = field(default_factory=list)
     """Where the run went on after each; None for a process killed before it could."""
+    trace: list[tuple[int, float]] = field(default_factory=list)
+    """Steps of its latest process, each with the process's age in seconds at it."""
     age: float = 0.0
-    """Seconds of its latest process, when it was last seen alive."""
+    """Seconds of that process, when it was last seen alive."""
     _process: Running | None = None
     _places: int = 0
 
     def watch(self, one: Running, newest: int) -> None:
         """Kill the process where that is due."""
-        self.age = time.monotonic() - one.since
-        if self._process is not one and self.strikes and self.strikes[0](self.age, newest):
+        self.age, steps = time.monotonic() - one.since, one.beats.value
+        if not self.trace or self.trace[-1][0] != steps:
+            self.trace.append((steps, self.age))
+        if self._process is not one and self.strikes and self._due(newest):
             one.process.kill()
             self._process = one
+
+    def _due(self, newest: int) -> bool:
+        steps, since = self.trace[-1]
+        return self.strikes[0](steps, self.age - since, newest)
 
     def note(self, path: Path) -> bool:
         """Note where the process that has ended went on, and whether it was killed; tell that."""
@@ -61,6 +69,7 @@ class Case:
             self.strikes.pop(0)
             self.after_sec.append(self.age)
             self.killed_at.append(here)
+            self.trace = []
         return struck
 
     def _note_place(self, path: Path, struck: bool) -> None:

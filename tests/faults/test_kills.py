@@ -21,11 +21,12 @@ pytestmark = pytest.mark.timeout(1800)
 KILLS = 25
 PAIRS = (("PGGAN", "SinGAN"), ("StyleGAN1", "StyleGAN2"))
 PLACES = {
-    "PGGAN": ("in the fade", lambda it: 55 <= it < 85),
-    "StyleGAN1": ("before the switch", lambda it: 35 <= it < 50),
-    "StyleGAN2": ("between lazy terms", lambda it: it > 40 and it % 8 in (2, 3, 4, 5)),
-    "SinGAN": ("in the second scale", lambda it: 28 <= it < 46),
+    "PGGAN": lambda iteration: 55 <= iteration < 85,  # in the fade
+    "StyleGAN1": lambda iteration: 35 <= iteration < 50,  # before the change of scale
+    "StyleGAN2": lambda iteration: iteration > 40 and iteration % 8 in (2, 3, 4, 5),  # lazy phase
+    "SinGAN": lambda iteration: 28 <= iteration < 46,  # in the second scale
 }
+"""Where the newest checkpoint is when the sample's kill strikes."""
 
 
 def pytest_generate_tests(metafunc):
@@ -49,7 +50,7 @@ def machine(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unkilled(pair, machine, whole, tmp_path_factory):
-    """The folder of each model's run that was not killed, and its process's age at the end."""
+    """The folder of each model's run that was not killed, and its case."""
     folders = []
     for _ in range(2 if whole else 1):
         cases = {model: Case(run_of(model)) for model in pair}
@@ -58,14 +59,14 @@ def unkilled(pair, machine, whole, tmp_path_factory):
         folders.append({model: folder / case.run.name for model, case in cases.items()})
     for model in pair:  # what does not repeat itself could not show that nothing was lost
         assert not any(differences(folders[0][model], folders[-1][model]).values())
-    return {model: (folders[-1][model], cases[model].age) for model in pair}
+    return {model: (folders[-1][model], cases[model]) for model in pair}
 
 
 def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(
     pair, kill, machine, unkilled, ledger, tmp_path
 ):
-    ages = {model: unkilled[model][1] for model in pair}
-    ended = survived({model: ages[model] for model in pair}, kill, machine, tmp_path)
+    lives = {model: case for model, (_, case) in unkilled.items()}
+    ended = survived(lives, kill, machine, tmp_path)
     problems = [
         problem
         for model, (case, folder) in ended.items()
@@ -74,32 +75,39 @@ def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(
     assert not problems, "\n".join(problems)
 
 
-def survived(ages, kill, machine, folder):
+def survived(lives, kill, machine, folder):
     """Return each model's case, killed at least once, and the folder in which it finished."""
     ended, attempt = {}, 0
-    while left := [model for model in ages if model not in ended]:
-        attempt += 1
-        place = folder / str(attempt)
-        cases = {model: Case(run_of(model), strikes(model, kill, ages[model])) for model in left}
+    while left := [model for model in lives if model not in ended]:
+        place, patience = folder / str(attempt), 0.5**attempt
+        cases = {m: Case(run_of(m), strikes(m, kill, lives[m], patience)) for m in left}
         run_to_the_end(list(cases.values()), place, machine)
-        for model, case in cases.items():
-            if case.killed_at:
-                ended[model] = (case, place / case.run.name)
-            else:  # it was faster than the one before, and finished first
-                ages[model] = case.age
+        # One that was faster than the life that the moment is of finished before it.
+        ended |= {m: (case, place / case.run.name) for m, case in cases.items() if case.killed_at}
+        attempt += 1
     return ended
 
 
-def strikes(model, kill, age):
+def strikes(model, kill, life, patience):
     """Return when to kill, once for each process; seeded."""
     if kill is None:
-        _, reached = PLACES[model]
-        return [lambda sec, iteration: reached(iteration)]
+        return [lambda steps, rest, newest: PLACES[model](newest)]
     chance = random.Random(f"{model}, kill {kill}")
     share = (kill + chance.random()) / KILLS
     again = 2 if kill % 10 == 9 else 1 if kill % 5 == 4 else 0
-    moments = [share * age, *(chance.random() * (1 - share) * age for _ in range(again))]
-    return [lambda sec, _, after=moment: sec >= after for moment in moments]
+    shares = [share, *(chance.random() * (1 - share) for _ in range(again))]
+    return [moment(life, share, patience) for share in shares]
+
+
+def moment(life, share, patience):
+    """Return the moment at a share of a life, in the steps and seconds of a process.
+
+    Seconds alone would be another place where the machine is busier than it was.
+    """
+    after = share * life.age
+    last, begun = max(entry for entry in life.trace if entry[1] <= max(after, life.trace[0][1]))
+    pause = max(0.0, after - begun) * patience
+    return lambda steps, rest, _: steps > last or (steps == last and rest >= pause)
 
 
 def judged(model, kill, case, expected, folder, ledger):
