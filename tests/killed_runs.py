@@ -43,14 +43,17 @@ class Case:
     age: float = 0.0
     """Seconds of that process, when it was last seen alive."""
     _process: Running | None = None
+    """The latest process, if it was killed."""
     _places: int = 0
 
     def watch(self, one: Running, newest: int) -> None:
         """Kill the process where that is due."""
+        if self._process is one:
+            return
         self.age, steps = time.monotonic() - one.since, one.beats.value
         if not self.trace or self.trace[-1][0] != steps:
             self.trace.append((steps, self.age))
-        if self._process is not one and self.strikes and self._due(newest):
+        if self.strikes and self._due(newest):
             one.process.kill()
             self._process = one
 
@@ -73,7 +76,8 @@ class Case:
         return struck
 
     def _note_place(self, path: Path, struck: bool) -> None:
-        places = read_json(path / "machine.json").get("resumed", [])
+        machine = path / "machine.json"  # not there yet if both were killed at their beginning
+        places = read_json(machine).get("resumed", []) if machine.exists() else []
         if len(places) > self._places:
             self.resumed_at.append(places[-1]["iteration"])
         else:
