@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fault_report import report
+
 from harness.records.machine import describe
 from harness.records.store import write_atomically, write_json
 from harness.report.tabular import csv_text
@@ -34,9 +36,20 @@ class Ledger:
         self.rows[table].append(tuple(fields[name] for name in TABLES[table]))
 
     def write(self, folder: Path) -> None:
-        """Write every table that has rows, and what they were measured on."""
+        """Write every table that has rows, a report on all, and what they were measured on."""
         for name, rows in self.rows.items():
+            rows.sort(key=_place)
             if rows:
-                text = csv_text(TABLES[name], sorted(rows, key=lambda row: tuple(map(str, row))))
-                write_atomically(folder / f"{name}.csv", text)
+                write_atomically(folder / f"{name}.csv", csv_text(TABLES[name], rows))
+        named = {
+            name: [dict(zip(TABLES[name], row, strict=True)) for row in rows]
+            for name, rows in self.rows.items()
+        }
+        write_atomically(folder / "report.md", report(named))
         write_json(folder / "machine.json", describe("cpu", "", 1))
+
+
+def _place(row: tuple[Any, ...]) -> list[tuple[bool, Any]]:
+    """Return what rows are sorted by: numbers as numbers, before text."""
+    kinds = [isinstance(value, int | float) for value in row]
+    return [(not n, value if n else str(value)) for n, value in zip(kinds, row, strict=True)]

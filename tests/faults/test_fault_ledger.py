@@ -18,6 +18,17 @@ def test_a_table_is_written_in_one_order_whatever_the_tests_order_was(tmp_path):
     assert not (tmp_path / "kills.csv").exists()
 
 
+def test_numbers_are_sorted_as_numbers_and_the_report_stands_beside_them(tmp_path):
+    ledger = Ledger()
+    for iteration in (1_000_000, 10):
+        fields = {"read_sec": 0.5, "batches_replayed": 0, "first_step_sec": None}
+        ledger.add("resume_cost", model="PGGAN", iteration=iteration, **fields)
+    ledger.write(tmp_path)
+    lines = (tmp_path / "resume_cost.csv").read_text().splitlines()
+    assert lines[1:] == ["PGGAN,10,0.5,0,", "PGGAN,1000000,0.5,0,"]
+    assert "| PGGAN | 1,000,000 | 0 | 0.500 |  |" in (tmp_path / "report.md").read_text()
+
+
 def test_a_row_of_other_fields_is_refused():
     with pytest.raises(ValueError, match="fields are"):
         Ledger().add("faults", fault="frost")

@@ -176,6 +176,21 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def test_a_run_that_has_finished_stays_so_whatever_ends_its_process(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.launch.local.work", finish_and_die)
+    planned = plan(seeds=[0])
+    (outcome,) = execute(planned.runs, tmp_path, Machine("cpu", 1, 1, cache), ignore).values()
+    assert (outcome.status, outcome.iteration) == (Status.FINISHED, 30)
+
+
+def finish_and_die(run, path, *_):
+    path.mkdir()
+    folder = RunFolder(path)
+    folder.begin(run.settings, {})
+    folder.end(Outcome(Status.FINISHED, iteration=30))
+    die()
+
+
 @pytest.mark.parametrize("name", ["machine.json", "outcome.json"])
 def test_a_run_of_a_newer_format_is_not_touched(name, cache, tmp_path):
     planned = plan(seeds=[0])
