@@ -14,7 +14,8 @@ from harness.plan.arms import table
 from harness.plan.expand import ONLY_LEVEL, Plan, expand
 from harness.plan.keeping import Keeping, checkpoint_gib
 from harness.plan.price import Price, best_jobs, price, snapshots, snapshots_gib
-from harness.records.store import RunFolder, dump_yaml, read_json, write_atomically
+from harness.records.files import read_json, write_atomically
+from harness.records.store import RunFolder, dump_yaml
 from harness.records.types import Outcome, Status
 from harness.spec.load import load
 from harness.spec.schema import Spec

@@ -6,8 +6,8 @@ from typing import Any
 
 from fault_report import report
 
+from harness.records.files import write_atomically, write_json
 from harness.records.machine import describe
-from harness.records.store import write_atomically, write_json
 from harness.report.tabular import csv_text
 
 TABLES: Mapping[str, tuple[str, ...]] = {

@@ -12,7 +12,8 @@ from harness.launch.local import Running, execute
 from harness.launch.worker import Machine, ended
 from harness.pickles import load_pickled_data, to_safetensors
 from harness.plan.expand import Run
-from harness.records.store import CHECKPOINTS, RunFolder, read_json
+from harness.records.files import read_json
+from harness.records.store import CHECKPOINTS, RunFolder
 from harness.records.types import Status
 
 Due = Callable[[int, float, int], bool]
@@ -50,7 +51,7 @@ class Case:
         """Kill the process where that is due."""
         if self._process is one:
             return
-        self.age, steps = time.monotonic() - one.since, one.beats.value
+        self.age, steps = time.monotonic() - one.since, one.told.beats
         if not self.trace or self.trace[-1][0] != steps:
             self.trace.append((steps, self.age))
         if self.strikes and self._due(newest):

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.errors import SpecError
+from harness.records.files import write_atomically, write_json
 from harness.records.machine import describe, slug
-from harness.records.store import write_atomically, write_json
 
 BENCHMARKS = ("ema_overhead", "certificate", "threads", "singan_schedule")
 

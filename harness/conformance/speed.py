@@ -17,8 +17,8 @@ from harness.conformance.candidates import Averaging, Candidate, averaged
 from harness.conformance.cases import Case
 from harness.conformance.runners import HookRun
 from harness.ema.closed_form import Setting
+from harness.records.files import write_atomically, write_json
 from harness.records.machine import describe
-from harness.records.store import write_atomically, write_json
 from harness.report.canvas import figure, legend, look, plain_log, png
 from harness.report.tabular import csv_text
 from harness.seeding import generator

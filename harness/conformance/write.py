@@ -16,7 +16,7 @@ from harness.conformance.check import (
     UNSUPPORTED,
     Cell,
 )
-from harness.records.store import write_atomically
+from harness.records.files import write_atomically
 from harness.report.tabular import csv_text, read_csv
 from harness.report.wording import cell as escaped
 from harness.report.wording import code, table

@@ -18,7 +18,7 @@ from harness import plain_files
 from harness.data import Pixels
 from harness.data.decode import MAX_BYTES, one_line
 from harness.errors import DataError, OutputError
-from harness.records.store import write_atomically
+from harness.records.files import write_atomically
 
 
 def read(root: Path) -> Pixels:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from harness.doctor.finding import Finding, State, counted, shown, size, some
 from harness.errors import RecordsError
-from harness.records.store import RunFolder, read_json
+from harness.records.files import read_json
+from harness.records.store import RunFolder
 from harness.records.types import Status
 
 _found = partial(Finding, "Folders")

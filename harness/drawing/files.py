@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.errors import OutputError
-from harness.records.store import write_atomically
+from harness.records.files import write_atomically
 
 
 def write_new(folder: Path, files: Mapping[str, bytes]) -> None:

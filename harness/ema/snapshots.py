@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from harness import plain_files
 from harness.ema.averaging import entries
 from harness.errors import RecordsError, printable
-from harness.records.store import write_atomically
+from harness.records.files import write_atomically
 
 
 class Profile(NamedTuple):

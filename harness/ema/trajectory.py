@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.records.store import write_atomically, writing
+from harness.records.files import write_atomically, writing
 
 VERSION = 1
 FILES = ("network", "images", "shadows", "checks")

@@ -38,7 +38,8 @@ from harness.hooks import (
     ReduceLRSchedulerHook,
 )
 from harness.plan.expand import Run
-from harness.records.store import RunFolder, write_atomically, written_atomically
+from harness.records.files import write_atomically, written_atomically
+from harness.records.store import RunFolder
 from harness.records.types import Row
 from harness.registry import HOOKS
 from harness.seeding import derive_seed

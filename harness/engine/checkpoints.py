@@ -16,7 +16,7 @@ from torch import Tensor, uint8
 
 from harness import plain_files
 from harness.pickles import DAMAGED, in_parts, of_parts
-from harness.records.store import check_format, writing, written_atomically
+from harness.records.files import check_format, writing, written_atomically
 from harness.records.types import FORMAT
 
 _NAME = re.compile(r"iteration-(\d+)\.safetensors")

@@ -18,7 +18,7 @@ from harness.pickles import (
     to_safetensors,
     torch_form,
 )
-from harness.records.store import write_atomically
+from harness.records.files import write_atomically
 from harness.registry import HOOKS
 from harness.structures import unwrapped
 

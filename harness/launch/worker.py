@@ -18,9 +18,10 @@ from harness.errors import Diverged, HarnessError, OutputError
 from harness.interrupts import Interrupts, end_with_starter
 from harness.plan.expand import Run
 from harness.plan.keeping import Keeping
+from harness.records.files import read_json, unwritable, writing
 from harness.records.machine import describe
 from harness.records.machine_file import read_machine, resumed
-from harness.records.store import RunFolder, read_json, unwritable, writing
+from harness.records.store import RunFolder
 from harness.records.types import Outcome, Status
 
 if TYPE_CHECKING:

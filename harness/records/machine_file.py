@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RecordsError
+from harness.records.files import read_json
 from harness.records.machine import kind
-from harness.records.store import read_json
 
 
 def read_machine(path: Path) -> dict[str, Any]:

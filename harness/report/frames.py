@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.errors import RecordsError
 from harness.plan.arms import Arm, arms
 from harness.plan.expand import Plan, Run, from_settings
+from harness.records.files import read_record
 from harness.records.machine import kind
 from harness.records.machine_file import read_machine
 from harness.records.quantities import lookup
 from harness.records.rows import checked
-from harness.records.store import RunFolder, read_record
+from harness.records.store import RunFolder
 from harness.records.types import Outcome, Row, Status
 from harness.report.tabular import csv_text, read_csv
 from harness.spec.vocabulary import NAME

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RecordsError
-from harness.records.store import read_record
+from harness.records.files import read_record
 
 
 def csv_text(columns: Sequence[str], records: Iterable[Sequence[Any]], digits: int = 17) -> str:

@@ -15,8 +15,8 @@ from typing import Literal
 from harness.ema.certificate import LIMIT
 from harness.errors import HarnessError
 from harness.plan.expand import ONLY_LEVEL
+from harness.records.files import read_record, write_atomically
 from harness.records.machine import kind
-from harness.records.store import read_record, write_atomically
 from harness.report.frames import Cell, Results, read
 from harness.report.markdown import PICTURES, readme_table
 from harness.report.statistics import t_quantile

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import OutputError
-from harness.records.store import dump_yaml, write_atomically, write_json
+from harness.records.files import write_atomically, write_json
+from harness.records.store import dump_yaml
 from harness.report.frames import Results, frame_text
 from harness.report.markdown import PICTURES, report
 from harness.report.tables import summary_text, timing_text

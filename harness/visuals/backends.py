@@ -16,7 +16,7 @@ from mmengine.visualization import WandbVisBackend as MMEngineWandb
 from mmengine.visualization.vis_backend import force_init_env
 
 from harness.errors import SpecError
-from harness.records.store import write_atomically
+from harness.records.files import write_atomically
 from harness.registry import VISBACKENDS
 from harness.visuals.pictures import Picture
 

@@ -9,7 +9,8 @@ import pytest
 from doctored import elsewhere, states
 
 from harness.doctor import State, folders
-from harness.records.store import RunFolder, write_json
+from harness.records.files import write_json
+from harness.records.store import RunFolder
 from harness.records.types import FORMAT, Outcome, Status
 
 

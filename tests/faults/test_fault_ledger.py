@@ -3,7 +3,7 @@
 import pytest
 from fault_ledger import Ledger
 
-from harness.records.store import read_json
+from harness.records.files import read_json
 
 
 def test_a_table_is_written_in_one_order_whatever_the_tests_order_was(tmp_path):

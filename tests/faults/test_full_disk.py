@@ -13,7 +13,7 @@ from harness.engine import checkpoints
 from harness.launch.local import execute
 from harness.launch.worker import Machine
 from harness.plan.keeping import Keeping
-from harness.records.store import read_json
+from harness.records.files import read_json
 from harness.records.types import Status
 
 # A row after each of 30 iterations.

@@ -12,7 +12,8 @@ from troubled import Order, Troubled, evaluate_slowly, hang, hang_in_c, save, se
 from harness.launch.local import execute
 from harness.launch.worker import Machine
 from harness.plan.keeping import Keeping
-from harness.records.store import RunFolder, read_json
+from harness.records.files import read_json
+from harness.records.store import RunFolder
 from harness.records.types import Status
 
 STALL_SEC = 10.0

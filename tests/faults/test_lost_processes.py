@@ -17,7 +17,7 @@ from troubled import Order, Troubled, die, save, want_too_much
 from harness.engine import checkpoints
 from harness.launch.local import execute
 from harness.launch.worker import Machine
-from harness.records.store import read_json
+from harness.records.files import read_json
 from harness.records.types import Status
 
 

@@ -10,7 +10,8 @@ from commanded import trained, until
 from holding import holds, same_bits, temporary, whole_rows
 from troubled import Order, evaluate_slowly, hang
 
-from harness.records.store import RunFolder, read_json
+from harness.records.files import read_json
+from harness.records.store import RunFolder
 from harness.records.types import Status
 
 LINE = "harness: interrupted; what was measured is kept: the same command goes on"

@@ -8,7 +8,7 @@ from commanded import trained, until
 from holding import holds, numbers, same_bits, temporary
 from troubled import Order, wait_for
 
-from harness.records.store import read_json
+from harness.records.files import read_json
 
 WAITS = "another process trains it: waiting"
 

@@ -10,7 +10,8 @@ from small_spec import plan
 from harness.errors import HarnessError, OutputError, RecordsError
 from harness.launch.local import execute, prepare
 from harness.launch.worker import Machine, ended
-from harness.records.store import RunFolder, read_json, write_json
+from harness.records.files import read_json, write_json
+from harness.records.store import RunFolder
 from harness.records.types import FORMAT, Outcome, Row, Status
 
 ROW = Row("loss/d", "run", 9.0, 0.1, 5, 1.0)

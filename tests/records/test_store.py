@@ -10,14 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import OutputError, RecordsError
-from harness.records.store import (
-    RunFolder,
-    check_format,
-    dump_yaml,
-    read_json,
-    write_atomically,
-    write_json,
-)
+from harness.records.files import check_format, read_json, write_atomically, write_json
+from harness.records.store import RunFolder, dump_yaml
 from harness.records.types import FORMAT, Outcome, Row, Status
 from harness.spec.yaml_text import parse
 
