@@ -1,9 +1,10 @@
 """Bad files, given to what reads them, and what has to hold of the answer."""
 
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
-from bad_input import Answer, _wrong_code, _wrong_files, _wrong_lines, contents, hold
+from bad_input import Answer, _wrong_code, _wrong_files, _wrong_lines, contents
 from fault_ledger import Ledger
 
 from harness.errors import HarnessError
@@ -27,14 +28,17 @@ def told(action, folder: Path, names=("FOLDER",)) -> Answer:
 
 def harmless(ledger: Ledger, kind: str, case: str, answer: Answer, found_by="by hand") -> None:
     """Leave the row of a case that is read as if nothing were odd, and leaves nothing behind."""
-    said = ("exit code 0", "nothing was said", "names none")
-    wrong = [part for part in answer.wrong if not part.startswith(said)]
+    wrong = either(answer).wrong
     word = "read, harmless" if answer.code == 0 and not wrong else "WRONG"
     ledger.add("inputs", kind=kind, case=case, found_by=found_by, answer=word, message="")
     assert answer.code == 0, "\n".join([case, *answer.lines])
     assert not wrong, "\n".join([case, *wrong])
 
 
-def either(ledger: Ledger, kind: str, case: str, answer: Answer, found_by: str) -> None:
-    """Leave the row of a case that may still be sound: refused clearly or read, never worse."""
-    (harmless if answer.code == 0 else hold)(ledger, kind, case, answer, found_by)
+def either(answer: Answer) -> Answer:
+    """Return the answer to what may still be sound: to be refused clearly or read, never worse."""
+    if answer.code != 0:
+        return answer
+    said = ("exit code 0", "nothing was said", "names none")
+    wrong = tuple(part for part in answer.wrong if not part.startswith(said))
+    return replace(answer, wrong=wrong)

@@ -6,7 +6,7 @@ import zipfile
 import hostile_archives
 import pytest
 from bad_files import either, harmless, told
-from bad_input import hold
+from bad_input import harvest, hold
 from fuzz import damaged
 from hostile_archives import PICTURE, zipped
 
@@ -89,7 +89,8 @@ def test_a_member_is_inflated_to_its_stated_size_and_no_further(tmp_path, monkey
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_damaged_archives_are_refused_or_read(ledger, whole, tmp_path, method):
     sound = zipped([(f"{n}.png", PICTURE) for n in range(3)], method)
-    for number, data in enumerate(damaged(sound, 1500 if whole else 30, seed=str(method))):
-        (tmp_path / "set.zip").write_bytes(data)
-        answer = told(lambda: load(source(tmp_path / "set.zip")), tmp_path, ["set"])
-        either(ledger, "archive", f"method {method}, damage {number}", answer, "fuzzer")
+    with harvest(ledger, "archive", "fuzzer", f"damaged archives of method {method}") as add:
+        for number, data in enumerate(damaged(sound, 1500 if whole else 30, seed=str(method))):
+            (tmp_path / "set.zip").write_bytes(data)
+            answer = told(lambda: load(source(tmp_path / "set.zip")), tmp_path, ["set"])
+            add(either(answer), f"method {method}, damage {number}")

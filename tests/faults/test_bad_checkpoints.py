@@ -13,7 +13,7 @@ import hostile_pickles as hostile
 import pytest
 import torch
 from bad_files import either, told
-from bad_input import hold, refused
+from bad_input import harvest, hold, refused
 from fuzz import damaged
 from hostile_pickles import saved, zip_checkpoint
 from published import checkpoint, network, noises, published, state
@@ -309,14 +309,15 @@ def test_damaged_files_are_refused_or_read(ledger, whole, place, kind):
         "pickle": lambda: noises(place).read_bytes(),
     }[kind]()
     path = place / "bad.pth"
-    for number, data in enumerate(damaged(sound, 1000 if whole else 25, seed=kind)):
-        path.write_bytes(data)
-        if kind == "pickle":
-            answer = told(lambda: load_pickled_data(path), place, [path.name])
-        else:
-            answer = refused(imported(path), place, [path.name])
-        row = "pickle" if kind == "pickle" else "checkpoint"
-        either(ledger, row, f"{kind}, damage {number}", answer, "fuzzer")
+    row = "pickle" if kind == "pickle" else "checkpoint"
+    with harvest(ledger, row, "fuzzer", f"damaged files, {kind}") as add:
+        for number, data in enumerate(damaged(sound, 1000 if whole else 25, seed=kind)):
+            path.write_bytes(data)
+            if kind == "pickle":
+                answer = told(lambda: load_pickled_data(path), place, [path.name])
+            else:
+                answer = refused(imported(path), place, [path.name])
+            add(either(answer), f"{kind}, damage {number}")
 
 
 def test_a_runs_checkpoint_of_deep_json_is_torn(place):

@@ -10,7 +10,7 @@ import textwrap
 import hostile_images
 import pytest
 from bad_files import either, harmless, told
-from bad_input import hold, refused
+from bad_input import harvest, hold, refused
 from fuzz import damaged
 from hostile_images import SIDE, encoded, png
 from tiny_singan import singan_run
@@ -160,7 +160,8 @@ FUZZED = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
 @pytest.mark.parametrize("kind", FUZZED)
 def test_damaged_files_are_refused_or_read(ledger, whole, tmp_path, kind):
     sound = encoded(kind, SIDE // 2)
-    for number, data in enumerate(damaged(sound, 1000 if whole else 20, seed=kind)):
-        (tmp_path / "x.png").write_bytes(data)
-        answer = told(loaded(tmp_path), tmp_path, ["'x.png'"])
-        either(ledger, "image", f"{kind}, damage {number}", answer, "fuzzer")
+    with harvest(ledger, "image", "fuzzer", f"damaged {kind} files") as add:
+        for number, data in enumerate(damaged(sound, 1000 if whole else 20, seed=kind)):
+            (tmp_path / "x.png").write_bytes(data)
+            answer = told(loaded(tmp_path), tmp_path, ["'x.png'"])
+            add(either(answer), f"{kind}, damage {number}")
