@@ -34,6 +34,8 @@ class Command:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                # Python takes no Ctrl-C where the shell that runs the tests ignores it.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     @property

@@ -85,7 +85,7 @@ class GrowingImages(Dataset[Batch]):
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         """Gather images of the current scale: ``inputs`` uint8 B3HW on the device."""
         # On a GPU an index past the end would end the process.
-        if indices and not 0 <= min(indices) <= max(indices) < len(self):
+        if len(indices) and not 0 <= min(indices) <= max(indices) < len(self):
             raise IndexError(f"images {[*indices]} of a set of {len(self)}")
         wanted = torch.as_tensor(indices, dtype=torch.int64)
         images = self._scales[self.curr_scale]

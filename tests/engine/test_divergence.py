@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from ctypes import c_int64
 
 import pytest
 import torch
@@ -18,7 +17,7 @@ from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.families import gan
 from harness.errors import Diverged
 from harness.interrupts import Interrupts
-from harness.launch.worker import Machine, _outcome, ended
+from harness.launch.worker import Machine, Told, _outcome, ended
 from harness.metrics.extractor import Features
 from harness.metrics.perceptual import FeatureDistance
 from harness.pickles import in_parts
@@ -218,7 +217,7 @@ def test_a_diverged_run_says_when_and_of_what_and_keeps_its_last_sound_checkpoin
     machine = Machine("cpu", 1, 1, cache, Keeping(every_sec=0.0))
     assert not ended(folder.path)
     with handlers_kept():
-        outcome = _outcome(run, folder, machine, Interrupts(), c_int64(0))
+        outcome = _outcome(run, folder, machine, Interrupts(), Told())
     folder.end(outcome)
     assert (outcome.status, outcome.iteration) == (Status.DIVERGED, 11)
     assert re.search("was NaN or infinite at iteration 11: ", outcome.reason)

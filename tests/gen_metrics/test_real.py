@@ -1,6 +1,7 @@
 """Real images and the features kept of them; M-numbers are faults of MMagic's cache."""
 
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -93,7 +94,7 @@ def test_m5_a_write_that_fails_leaves_nothing_half_done(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("harness.metrics.reference.os.replace", broken)
+        patched.setattr(Path, "replace", broken)
         with pytest.raises(OutputError, match=r"No space left on device.*cache_dir"):
             features(loader(), tmp_path)
     assert [path.suffix for path in tmp_path.iterdir()] in ([".lock"], [])
