@@ -26,6 +26,11 @@ def told(action, folder: Path, names=("FOLDER",)) -> Answer:
     return Answer(code, lines, tuple(wrong))
 
 
+def placed(answer: Answer, folder: Path) -> Answer:
+    """Return an answer that speaks of a folder around its own."""
+    return replace(answer, lines=tuple(x.replace(str(folder), "FOLDER") for x in answer.lines))
+
+
 def harmless(ledger: Ledger, kind: str, case: str, answer: Answer, found_by="by hand") -> None:
     """Leave the row of a case that is read as if nothing were odd, and leaves nothing behind."""
     wrong = either(answer).wrong

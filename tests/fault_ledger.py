@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from fault_report import report
@@ -33,6 +34,8 @@ class Ledger:
         """Add a row, its fields by the names of ``TABLES``."""
         if set(fields) != set(TABLES[table]):
             raise ValueError(f"{table}: fields are {TABLES[table]}, got {tuple(fields)}")
+        if any(gettempdir() in str(value) for value in fields.values()):
+            raise ValueError(f"{table}: a row names the folder of its case: {fields}")
         self.rows[table].append(tuple(fields[name] for name in TABLES[table]))
 
     def write(self, folder: Path) -> None:

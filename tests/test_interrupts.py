@@ -17,8 +17,8 @@ from harness.interrupts import Interrupts, end_with_starter
 def wait(answer):
     Interrupts().install()
     end_with_starter()
-    print(os.getpid(), flush=True)
     try:
+        print(os.getpid(), flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         print("ended", flush=True)

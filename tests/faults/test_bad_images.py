@@ -9,7 +9,7 @@ import textwrap
 
 import hostile_images
 import pytest
-from bad_files import either, harmless, told
+from bad_files import either, harmless, placed, told
 from bad_input import harvest, hold, refused
 from fuzz import damaged
 from hostile_images import SIDE, encoded, png
@@ -111,9 +111,10 @@ def test_what_is_no_plain_file_is_refused_and_waited_for_by_nobody(run, ledger, 
     beside = tmp_path / "watched"
     beside.mkdir()
     answer = told(loaded(inner), beside, ["x.png", "holds no image"])
-    hold(ledger, "image", f"{case}, in a folder", answer)
+    hold(ledger, "image", f"{case}, in a folder", placed(answer, tmp_path))
     asked = ["singan", run, "editing", "--image", inner / "x.png", "--out", beside / "out"]
-    hold(ledger, "image", f"{case}, as --image", refused(asked, beside, ["x.png"]))
+    answer = placed(refused(asked, beside, ["x.png"]), tmp_path)
+    hold(ledger, "image", f"{case}, as --image", answer)
 
 
 def test_links_that_lead_in_circles_end(ledger, tmp_path):

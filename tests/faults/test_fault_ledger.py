@@ -29,6 +29,11 @@ def test_numbers_are_sorted_as_numbers_and_the_report_stands_beside_them(tmp_pat
     assert "| PGGAN | 1,000,000 | 0 | 0.500 |  |" in (tmp_path / "report.md").read_text()
 
 
+def test_a_row_that_names_this_machine_s_folders_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="names the folder of its case"):
+        Ledger().add("faults", fault="frost", done=f"in {tmp_path}", promised="b", held="yes")
+
+
 def test_a_row_of_other_fields_is_refused():
     with pytest.raises(ValueError, match="fields are"):
         Ledger().add("faults", fault="frost")
