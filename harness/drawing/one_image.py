@@ -1,7 +1,6 @@
 """``harness singan RUN_FOLDER TASK``: pictures from a run that was trained on one image."""
 
 import argparse
-import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness import plain_files
 from harness.data import Pixels, photograph
-from harness.data.decode import MAX_BYTES
 from harness.engine.weights import networks_of, trained
 from harness.errors import OutputError, RecordsError, SpecError
 from harness.gans.singan import SinGAN
 from harness.gans.singan_tasks import animated, checked_size, injected, super_resolved
 from harness.images import to_float, to_uint8
+from harness.records import samples
 from harness.seeding import generator
-from harness.spec.photographs import CORRUPT
 
 _FRAMES = 40
 _FRAME_MSEC = 80
@@ -187,24 +184,18 @@ def _image(options: argparse.Namespace, device: torch.device) -> Tensor | None:
     if options.image is not None:
         pixels = photograph.read(options.image)
     elif options.task == "super-resolution":
-        pixels = _trained_on(options.folder / "samples" / "final.npz")
+        pixels = _trained_on(options.folder)
     else:
         return None
     return to_float(torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None]).to(device)
 
 
-def _trained_on(path: Path) -> Pixels:
-    try:
-        with plain_files.opened(path) as file:
-            if sum(part.file_size for part in zipfile.ZipFile(file).infolist()) > MAX_BYTES:
-                raise ValueError("too large")
-            file.seek(0)
-            pixels: Pixels = np.load(file, allow_pickle=False)["real"][0]
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise ValueError("no image")
-    except (*CORRUPT, zipfile.BadZipFile):
-        raise RecordsError(f"{path}: holds no image any more; name one by --image") from None
-    return pixels
+def _trained_on(folder: Path) -> Pixels:
+    real = samples.read(folder).get("real")
+    if real is None or real.dtype != np.uint8 or real.shape[:1] != (1,) or real.shape[3:] != (3,):
+        path = folder / samples.FILE
+        raise RecordsError(f"{path}: holds no image any more; name one by --image")
+    return real[0]
 
 
 def _mask(root: str) -> Tensor:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.errors import RecordsError
+from harness.records import samples
 from harness.records.types import Status
 from harness.report.frames import REAL, Results
 
@@ -37,18 +37,14 @@ def grid(results: Results, runs_dir: Path) -> bytes | None:
     """
     columns = (results.outcomes[name].tolist() for name in ("run", "status"))
     for run, status in zip(*columns, strict=True):
-        path = runs_dir / run / "samples/final.npz"
-        if status == Status.FINISHED and path.is_file():
-            return _fitting({name: _tiles(a) for name, a in _rows(results, path).items()})
+        folder = runs_dir / run
+        if status == Status.FINISHED and (folder / samples.FILE).is_file():
+            return _fitting({name: _tiles(a) for name, a in _rows(results, folder).items()})
     return None
 
 
-def _rows(results: Results, path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            held = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        raise RecordsError(f"{path}: is not a file of samples: was it cut off?") from None
+def _rows(results: Results, folder: Path) -> dict[str, np.ndarray]:
+    held = samples.read(folder)
     order = [REAL, *(arm.name for arm in results.plan.arms)]
     rows = {name: held[name] for name in order if name in held}
     # A model of one image has one real image, beside as many samples as any other.
@@ -56,6 +52,7 @@ def _rows(results: Results, path: Path) -> dict[str, np.ndarray]:
     shapes = {array.shape[1:] for array in rows.values()}
     fine = all(a.dtype == np.uint8 and a.ndim == 4 and len(a) for a in rows.values())
     if not fine or len(shapes) != 1 or len(counts) > 1 or next(iter(shapes))[2] not in {1, 3}:
+        path = folder / samples.FILE
         raise RecordsError(f"{path}: needs uint8 arrays of one shape NHWC with 1 or 3 channels")
     return rows
 

@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -115,4 +116,15 @@ def test_torn_samples_are_refused(plan, tmp_path):
     path = tmp_path / plan.runs[0].name / "samples" / "final.npz"
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(RecordsError, match=r"was it cut off\?"):
+        grid(results, tmp_path)
+
+
+def test_samples_that_would_fill_the_memory_are_refused(plan, tmp_path):
+    results = frames.collect(plan, record(plan, tmp_path))
+    keep_samples(plan, tmp_path, {"raw": digits(0)})
+    path = tmp_path / plan.runs[0].name / "samples" / "final.npz"
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<I", content, content.rindex(b"PK\x01\x02") + 24, 2**30)  # its size, inflated
+    path.write_bytes(content)
+    with pytest.raises(RecordsError, match="is not a file of samples"):
         grid(results, tmp_path)
