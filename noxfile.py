@@ -139,7 +139,7 @@ def check_ema(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure the harness's own speed as ratios; writes results/benchmarks/."""
-    _install(session)
+    _install(session, "conformance")
     session.run("harness", "bench", *session.posargs)
 
 

@@ -247,7 +247,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from harness.bench import run
+    from harness.bench.suite import run
 
     return run(options.names, options.results, options.device)
 

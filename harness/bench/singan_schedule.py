@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from harness.bench.finding import Finding
 from harness.bench.timing import wait
 from harness.data.photograph import prepare
 from harness.engine.families import gan, optimizers
@@ -24,7 +25,7 @@ _TURNS = 3
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Finding):
     """Measured steps of every scale, and what they come to.
 
     Args:

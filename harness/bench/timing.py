@@ -2,14 +2,16 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 
+from harness.bench.finding import Direction, Finding, Goal
+
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Finding):
     """Times of two sides, taken in turns.
 
     Args:
@@ -17,20 +19,30 @@ class Comparison:
         second: what its denominator is.
         unit: what one time is of, such as "a step".
         pairs: seconds of (first, second).
-        allowed: highest ratio that is met, if there is a goal.
+        bound: ratio that has to be kept to, if there is a goal.
+        direction: whether it is the highest or the lowest ratio that is met.
     """
 
     first: str
     second: str
     unit: str
     pairs: tuple[tuple[float, float], ...]
-    allowed: float | None = None
+    bound: float | None = None
+    direction: Direction = "at most"
 
     @property
     def ratio(self) -> tuple[float, float, float]:
         """Median of first / second, and its quartiles."""
         low, middle, high = statistics.quantiles([a / b for a, b in self.pairs], n=4)
         return middle, low, high
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """The ratio's, if it has one."""
+        if self.bound is None:
+            return ()
+        what = f"{self.first} / {self.second}"
+        return (Goal(what, *self.ratio, self.direction, self.bound),)
 
     @property
     def sentence(self) -> str:
@@ -42,19 +54,48 @@ class Comparison:
             f"{self.second}: {times[0]:.2f} against {times[1]:.2f} ms {self.unit}, medians of "
             f"{len(self.pairs)} turns"
         )
-        if self.allowed is not None:
-            met = "met" if middle <= self.allowed else "missed"
-            text += f"; goal at most {self.allowed:g}: {met}"
+        for goal in self.goals:
+            text += f"; goal {goal.direction} {goal.bound:g}: {goal.verdict}"
         return text + "."
 
     def csv(self) -> str:
         """Every pair, in milliseconds."""
-        lines = [f"{1000 * a!r},{1000 * b!r}" for a, b in self.pairs]
-        return "\n".join(["first_ms,second_ms", *lines, ""])
+        return "\n".join(["first_ms,second_ms", *self.lines, ""])
+
+    @property
+    def lines(self) -> list[str]:
+        """Every pair, in milliseconds, a line each."""
+        return [f"{1000 * a!r},{1000 * b!r}" for a, b in self.pairs]
+
+
+@dataclass(frozen=True)
+class Comparisons(Finding):
+    """Several comparisons of one question.
+
+    Args:
+        cases: each by its name; the name is a column of the CSV.
+    """
+
+    cases: Mapping[str, Comparison]
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """Those of all cases."""
+        return tuple(goal for case in self.cases.values() for goal in case.goals)
+
+    @property
+    def sentence(self) -> str:
+        """The findings, a sentence each."""
+        return " ".join(case.sentence for case in self.cases.values())
+
+    def csv(self) -> str:
+        """Every pair, in milliseconds."""
+        lines = [f"{name},{line}" for name, case in self.cases.items() for line in case.lines]
+        return "\n".join(["case,first_ms,second_ms", *lines, ""])
 
 
 def in_turns(
-    first: Callable[[], None], second: Callable[[], None], turns: int, calls: int
+    first: Callable[[], object], second: Callable[[], object], turns: int, calls: int
 ) -> tuple[tuple[float, float], ...]:
     """Time ``calls`` calls of each side, ``turns`` times, the order changing from turn to turn.
 
@@ -64,15 +105,16 @@ def in_turns(
     pairs = []
     for turn in range(turns):
         if turn % 2:
-            later = _seconds(second, calls)
-            pairs.append((_seconds(first, calls), later))
+            later = seconds(second, calls)
+            pairs.append((seconds(first, calls), later))
         else:
-            sooner = _seconds(first, calls)
-            pairs.append((sooner, _seconds(second, calls)))
+            sooner = seconds(first, calls)
+            pairs.append((sooner, seconds(second, calls)))
     return tuple(pairs)
 
 
-def _seconds(action: Callable[[], None], calls: int) -> float:
+def seconds(action: Callable[[], object], calls: int = 1) -> float:
+    """Return the seconds of one call, the mean of so many."""
     wait()
     begin = time.perf_counter()
     for _ in range(calls):

@@ -2,15 +2,15 @@
 
 import pytest
 
-from harness.bench import run
 from harness.bench.ema_overhead import measure
+from harness.bench.suite import run
 from harness.bench.timing import Comparison, in_turns
 from harness.errors import SpecError
 
 
 def test_the_ratio_is_the_median_of_pairs():
     pairs = tuple((value, 1.0) for value in (1.0, 1.1, 1.2, 1.3, 9.0))
-    comparison = Comparison("a", "b", "a step", pairs, allowed=1.1)
+    comparison = Comparison("a", "b", "a step", pairs, bound=1.1)
     assert comparison.ratio[0] == 1.2
     assert "1.200 times" in comparison.sentence
     assert "missed" in comparison.sentence

@@ -19,7 +19,7 @@ NEEDED = {"torch.load": ("weights_only", True), "np.load": ("allow_pickle", Fals
 ALLOWED = {
     ("data/prepare.py", "np.load"): "a file of the cache, whose header and CRC-32 were checked",
     ("conformance/factory.py", "import_module"): "MODULE:MAKE_EMA, which the user names to run it",
-    ("bench/__init__.py", "import_module"): "one of the package's own, by a list",
+    ("bench/suite.py", "import_module"): "one of the package's own, by a list",
     ("doctor/libraries.py", "import_module"): "a library that the harness imports, by a list",
     ("registry.py", "importlib.import_module"): "the package's own modules, by a list",
 }
