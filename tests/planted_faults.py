@@ -49,7 +49,8 @@ class SkippedStep(Wrong):
 class MissedBuffer(Wrong):
     def before_train(self, runner):
         super().before_train(runner)
-        self._averages["net_ema"]._rest = []
+        average = self._averages["net_ema"]
+        average.groups = [group for group in average.groups if group.trained]
 
 
 class MissedInteger(Wrong):

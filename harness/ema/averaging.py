@@ -5,9 +5,8 @@ trajectory of theta alone. Updates are fused over all tensors of one device and 
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -97,6 +96,27 @@ def gamma_from_sigma_rel(sigma_rel: float) -> float:
     return float(max(root.real for root in roots if abs(root.imag) < 1e-9))
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A network's floating-point entries of one device and dtype, beside a shadow's.
+
+    Args:
+        trained: whether they take the weight of trained parameters.
+        new: the network's.
+        old: the shadow's, in the same order; of one device and dtype, too.
+    """
+
+    trained: bool
+    new: list[Tensor] = field(default_factory=list)
+    old: list[Tensor] = field(default_factory=list)
+
+    def update(self, weight: float) -> None:
+        """Apply p <- p + w (theta - p)."""
+        dtype = self.old[0].dtype
+        same = self.new if self.new[0].dtype == dtype else [t.to(dtype) for t in self.new]
+        torch._foreach_lerp_(self.old, same, weight)
+
+
 class Average:
     """One shadow of one network, updated in place.
 
@@ -106,7 +126,9 @@ class Average:
 
     Which parameters are averaged is decided here, once: a phase of training that switches
     ``requires_grad`` off does not turn its weights into copies. Floating-point buffers and frozen
-    parameters take the weight ``nontrainable``; integer buffers are always copied.
+    parameters take the weight ``nontrainable``; integer buffers are always copied. The tensors are
+    taken here, too: what is changed in place is followed; where an entry is given other memory
+    (``param.data = ...``, ``load_state_dict(assign=True)``), make a new average.
     """
 
     def __init__(self, source: nn.Module, shadow: nn.Module) -> None:
@@ -115,12 +137,10 @@ class Average:
         if new.keys() != old.keys():
             odd = sorted(new.keys() ^ old.keys())
             raise ValueError(f"network and shadow differ in {', '.join(odd[:5])}")
-        names = list(new)
-        floating = [name for name in names if old[name].is_floating_point()]
-        self._trained = _grouped((n for n in floating if n in trained), new, old)
-        self._rest = _grouped((n for n in floating if n not in trained), new, old)
-        self._integers = [(new[n], old[n]) for n in names if not old[n].is_floating_point()]
-        self._all = {n: (new[n], old[n], n in trained) for n in names}
+        floating = [name for name in new if old[name].is_floating_point()]
+        self.groups = _grouped(floating, trained, new, old)
+        self._integers = [(new[n], old[n]) for n in new if not old[n].is_floating_point()]
+        self._all = {n: (new[n], old[n], n in trained) for n in new}
 
     @torch.no_grad()
     def copy(self, prefixes: tuple[str, ...] = ("",)) -> None:
@@ -137,10 +157,13 @@ class Average:
             weight: w of trained parameters, in [0, 1].
             nontrainable: w of other floating-point entries, in [0, 1].
         """
-        for groups, w in ((self._trained, weight), (self._rest, nontrainable)):
-            for new, old in groups:
-                same = new if new[0].dtype == old[0].dtype else [t.to(old[0].dtype) for t in new]
-                torch._foreach_lerp_(old, same, w)
+        for group in self.groups:
+            group.update(weight if group.trained else nontrainable)
+        self.copy_integers()
+
+    @torch.no_grad()
+    def copy_integers(self) -> None:
+        """Make what cannot be averaged equal to the network's."""
         for source, shadow in self._integers:
             shadow.copy_(source)
 
@@ -157,11 +180,14 @@ def entries(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _grouped(
-    names: Iterable[str], new: Mapping[str, Tensor], old: Mapping[str, Tensor]
-) -> list[tuple[list[Tensor], list[Tensor]]]:
-    groups: dict[object, tuple[list[Tensor], list[Tensor]]] = defaultdict(lambda: ([], []))
-    for name in names:
-        pair = groups[new[name].device, new[name].dtype, old[name].dtype]
-        pair[0].append(new[name].detach())
-        pair[1].append(old[name].detach())
+    names: list[str], trained: set[str], new: Mapping[str, Tensor], old: Mapping[str, Tensor]
+) -> list[Group]:
+    """Return the entries of these names in groups, trained ones first."""
+    groups: dict[object, Group] = {}
+    for name in sorted(names, key=lambda name: name not in trained):
+        first = name in trained
+        key = first, new[name].device, new[name].dtype, old[name].dtype
+        group = groups.setdefault(key, Group(first))
+        group.new.append(new[name].detach())
+        group.old.append(old[name].detach())
     return list(groups.values())

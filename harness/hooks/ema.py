@@ -4,6 +4,7 @@ import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from harness.ema.averaging import SCHEDULES, Average, Progress, Schedule
+from harness.ema.together import Together, Weights
 from harness.registry import HOOKS
 from harness.structures import batch_images, renewed_in, unwrapped
 
@@ -28,6 +30,10 @@ class ExponentialMovingAverageHook(Hook):
     then on it is updated at each iteration i where (i + 1 - start_iter) is a multiple of
     ``interval``: p <- p + w_t (theta - p). What a model makes anew in training (its ``renewed``)
     is copied after that iteration, whatever else is due, and averaged from there on.
+
+    Hooks of one network that stand side by side in a Runner read its weights once for all their
+    shadows: the first one does the work of the others after it, bit for bit what each would do. A
+    subclass does its own alone.
 
     Args:
         module_keys: the shadows' names in the model; each ends in ``_ema`` and shadows the network
@@ -75,6 +81,8 @@ class ExponentialMovingAverageHook(Hook):
         self.updates = 0
         self.images = 0
         self._averages: dict[str, Average] = {}
+        self._led: tuple[ExponentialMovingAverageHook, ...] = (self,)
+        self._together: Together | None = None
         self._step_images = 0
         self._made: set[str] = set()
         self._loaded: set[str] = set()
@@ -163,6 +171,8 @@ class ExponentialMovingAverageHook(Hook):
             self._averages[key] = Average(network, unwrapped(getattr(model, key)))
             if key in self._made and key not in self._loaded:
                 self._averages[key].copy()
+        self._led = _led_by(self, runner.hooks)
+        self._together = None  # those behind this one have not begun yet
 
     def after_train_iter(
         self,
@@ -171,34 +181,48 @@ class ExponentialMovingAverageHook(Hook):
         data_batch: Any = None,
         outputs: Mapping[str, Any] | None = None,
     ) -> None:
-        """Copy or average, as the iteration asks for."""
+        """Copy or average, as the iteration asks for, and as it asks the hooks behind this one."""
+        if not self._led:
+            return
+        weights = [pair for hook in self._led for pair in hook._due(runner, data_batch)]
+        if self._together is None:
+            averages = [average for hook in self._led for average in hook._averages.values()]
+            self._together = Together(averages)
+        self._together.update(weights)
+        renewed = renewed_in(runner.model)
+        for hook in self._led:
+            hook._renew(renewed)
+
+    def _due(self, runner: Runner, data_batch: Any) -> list[Weights | None]:
+        """Count the batch and copy, if that is asked for; return each average's weights, if any."""
         shown = batch_images(data_batch) * get_world_size()
         self.images += shown
         self._step_images += shown
+        weights = None
         if self.every_n_iters(runner, self.interval):
             if runner.iter < self.start_iter:
                 for average in self._averages.values():
                     average.copy()
             else:
-                self._update()
+                weights = self._weights()
                 self.updates += 1
             self._step_images = 0
-        self._renew(renewed_in(runner.model))
+        return [weights] * len(self._averages)
 
     def _renew(self, renewed: Mapping[str, tuple[str, ...]]) -> None:
         for key, average in self._averages.items():
             if prefixes := renewed.get(self.source_of(key)):
                 average.copy(prefixes)
 
-    def _update(self) -> None:
-        if self._schedule is None:
-            method = partial(getattr(self, self.interp_mode), **self.interp_cfg)
-            for average in self._averages.values():
-                average.apply(lambda new, old, trainable: method(new, old, trainable=trainable))
-            return
-        weight = self._schedule(Progress(self.updates, self.images, self._step_images))
+    def _weights(self) -> Weights | None:
+        """Return this update's; or apply a subclass's own method, and none are left to apply."""
+        if self._schedule is not None:
+            weight = self._schedule(Progress(self.updates, self.images, self._step_images))
+            return weight, self.interp_cfg.get("momentum_nontrainable", 1.0)
+        method = partial(getattr(self, self.interp_mode), **self.interp_cfg)
         for average in self._averages.values():
-            average.update(weight, self.interp_cfg.get("momentum_nontrainable", 1.0))
+            average.apply(lambda new, old, trainable: method(new, old, trainable=trainable))
+        return None
 
     def _build_schedule(self) -> Schedule | None:
         """Return the mode's weights, or None for a subclass's own static method."""
@@ -225,3 +249,22 @@ def _shadow_of(network: nn.Module) -> nn.Module:
     """Return a copy whose floating-point entries are float32 or wider."""
     shadow = copy.deepcopy(network)
     return shadow._apply(lambda tensor: tensor.float() if tensor.dtype in _NARROW else tensor)
+
+
+def _led_by(
+    hook: ExponentialMovingAverageHook, hooks: Sequence[Hook]
+) -> tuple[ExponentialMovingAverageHook, ...]:
+    """Return the hooks whose work this one does: itself and those behind it, or none."""
+    for _, beside in groupby(hooks, _followed):
+        chain = tuple(each for each in beside if isinstance(each, ExponentialMovingAverageHook))
+        if hook in chain:
+            return chain if chain[0] is hook else ()
+    return (hook,)
+
+
+def _followed(hook: Hook) -> object:
+    """Return the network that all shadows of a hook follow; for any other hook, itself."""
+    if type(hook) is not ExponentialMovingAverageHook:
+        return hook
+    sources = {hook.source_of(key) for key in hook.module_keys}
+    return sources.pop() if len(sources) == 1 else hook
