@@ -39,7 +39,7 @@ class Together:
         passes: dict[object, _Pass] = {}
         for index, average in enumerate(averages):
             for group in average.groups:
-                key = group.trained, group.old[0].dtype, *map(_place, group.new)
+                key = group.old[0].dtype, *map(_place, group.new)
                 passes.setdefault(key, _Pass()).groups[index] = group
         self._passes = list(passes.values())
 

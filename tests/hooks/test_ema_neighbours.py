@@ -131,6 +131,29 @@ def test_what_stands_between_sees_what_it_would(make_runner):
         assert torch.equal(seen, other)
 
 
+class Sometimes(ExponentialMovingAverageHook):
+    """Decides for itself whether there is anything to do."""
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter % 2:
+            super().after_train_iter(runner, batch_idx, data_batch, outputs)
+
+
+def test_a_subclass_neither_leads_nor_follows(make_runner):
+    def chosen(modes):
+        kinds = {"fast": Sometimes}
+        return [
+            hook
+            for mode in modes
+            for hook in hooks(modes=[mode], kind=kinds.get(mode, ExponentialMovingAverageHook))
+        ]
+
+    modes = ["slow", "fast", "power", "mean"]
+    alone = {mode: trained(make_runner, chosen([mode])) for mode in modes}
+    same_shadows(trained(make_runner, chosen(modes)), modes, alone)
+    same_shadows(trained(make_runner, chosen(modes[1:])), modes[1:], alone)
+
+
 def test_a_shadow_of_a_shadow_takes_its_turn(make_runner):
     """In the order of the hooks: the first reads what was, the last what has become."""
 
