@@ -18,6 +18,8 @@ from harness.records.files import write_atomically, write_json
 from harness.records.machine import describe, slug
 
 BENCHMARKS = (
+    "ema_update",
+    "shadows",
     "ema_overhead",
     "certificate",
     "threads",

@@ -62,7 +62,7 @@ class _Keep(Hook):
 
 
 class HookRun(ABC):
-    """One hook on one Runner, which has done all that comes before its first iteration."""
+    """Hooks on one Runner, which has done all that comes before its first iteration."""
 
     def __init__(self, network: nn.Module, case: Case) -> None:
         self.case = case
@@ -70,20 +70,22 @@ class HookRun(ABC):
         self._begin(None)
 
     @abstractmethod
-    def make_hook(self, model: nn.Module, case: Case) -> Hook:
-        """Return the hook as its documentation sets it up for the case."""
+    def make_hooks(self, model: nn.Module, case: Case) -> list[Hook]:
+        """Return the hooks as their documentation sets them up for the case."""
 
     @abstractmethod
     def state(self) -> Mapping[str, Tensor]:
-        """Return the shadow's entries."""
+        """Return the shadows' entries."""
 
     def update(self) -> None:
         """Run one iteration of the loop, its hooks and all."""
         self.runner.train_loop.run_iter({"inputs": self._batch(self.runner.iter)})
 
-    def hook_alone(self) -> None:
-        """Call what the hook does after an iteration, without the loop around it."""
-        self.hook.after_train_iter(self.runner, 0, {"inputs": self._batch(0)}, None)
+    def hooks_alone(self) -> None:
+        """Call what the hooks do after an iteration, without the loop around them."""
+        batch = {"inputs": self._batch(0)}
+        for hook in self.hooks:
+            hook.after_train_iter(self.runner, 0, batch, None)
 
     def state_dict(self) -> dict[str, bytes]:
         """Return the checkpoint that the Runner wrote at the case's resume."""
@@ -99,7 +101,7 @@ class HookRun(ABC):
     def _begin(self, checkpoint: bytes | None) -> None:
         """Do what Runner.train does before its loop, in its order."""
         self.model = _Stepped(self.source)
-        self.hook = self.make_hook(self.model, self.case)
+        self.hooks = self.make_hooks(self.model, self.case)
         self._keep = _Keep(self.case.resume)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, _FILE)
@@ -119,7 +121,7 @@ class HookRun(ABC):
             train_cfg={"by_epoch": False, "max_iters": self.case.iterations},
             optim_wrapper=OptimWrapper(torch.optim.SGD(self.model.parameters(), lr=0.1)),
             default_hooks=dict.fromkeys(_DEFAULT_HOOKS),
-            custom_hooks=[self.hook, self._keep],
+            custom_hooks=[*self.hooks, self._keep],
             load_from=checkpoint,
             resume=checkpoint is not None,
             default_scope="harness",
@@ -142,14 +144,15 @@ _DEFAULT_HOOKS = (
 class OurHookRun(HookRun):
     """ExponentialMovingAverageHook."""
 
-    def make_hook(self, model: nn.Module, case: Case) -> Hook:
+    def make_hooks(self, model: nn.Module, case: Case) -> list[Hook]:
         """Return the hook; a shadow of wider dtype is given to the model beforehand."""
         if case.dtype != case.shadow_dtype:
             model.net_ema = copy.deepcopy(self.source).to(getattr(torch, case.shadow_dtype))
         setting = case.setting
-        return ExponentialMovingAverageHook(
-            "net_ema", setting.interp_mode, setting.interp_cfg, setting.interval, setting.start_iter
-        )
+        mode, cfg = setting.interp_mode, setting.interp_cfg
+        return [
+            ExponentialMovingAverageHook("net_ema", mode, cfg, setting.interval, setting.start_iter)
+        ]
 
     def state(self) -> Mapping[str, Tensor]:
         """Return the entries of ``net_ema``."""
@@ -161,7 +164,7 @@ class OurHookRun(HookRun):
 class MmengineHookRun(HookRun):
     """EMAHook with the averaged model that the setting names."""
 
-    def make_hook(self, model: nn.Module, case: Case) -> Hook:
+    def make_hooks(self, model: nn.Module, case: Case) -> list[Hook]:
         """Return the hook with the averaged model of the case's mode."""
         setting = case.setting
         kinds: dict[str, dict[str, Any]] = {
@@ -173,13 +176,14 @@ class MmengineHookRun(HookRun):
                 "gamma": int(setting.interp_cfg.get("inv_gamma", 1)),
             },
         }
-        return EMAHook(
+        hook = EMAHook(
             begin_iter=setting.start_iter,
             interval=setting.interval,
             update_buffers=case.nontrainable == case.momentum,
             **kinds[setting.interp_mode],
         )
+        return [hook]
 
     def state(self) -> Mapping[str, Tensor]:
         """Return the entries of the averaged copy."""
-        return entries(self.hook.ema_model.module.net)
+        return entries(self.hooks[0].ema_model.module.net)

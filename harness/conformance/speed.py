@@ -182,7 +182,7 @@ def _checked(candidate: Candidate, network: nn.Module) -> Averaging:
 
 def _update(average: Averaging) -> Callable[[], None]:
     # A Runner's loop is not part of what an average costs; its hook is.
-    return average.hook_alone if isinstance(average, HookRun) else average.update
+    return average.hooks_alone if isinstance(average, HookRun) else average.update
 
 
 def _flat_lerp(numbers: int) -> Callable[[], None]:
