@@ -171,8 +171,7 @@ def check(name: str, side: Side, network: nn.Module) -> None:
     trained = {n for n, p in network.named_parameters() if p.requires_grad}
     for (momentum, before), (_, after) in zip(states, side.states(), strict=True):
         for entry, new in entries(network).items():
-            share = momentum if entry in trained else 1.0
-            truth = torch.lerp(before[entry], new.detach(), share)
+            truth = before[entry].lerp(new.detach(), momentum) if entry in trained else new
             if not torch.allclose(after[entry], truth, rtol=1e-5, atol=1e-6):
                 raise RuntimeError(f"{name} does not average {entry}: nothing was timed")
 

@@ -25,7 +25,7 @@ def test_sides_are_taken_in_turns():
 
 
 def test_an_unknown_benchmark_is_named(tmp_path):
-    with pytest.raises(SpecError, match="'speed' is not a benchmark; known: ema_overhead"):
+    with pytest.raises(SpecError, match="'speed' is not a benchmark; known: ema_update"):
         run(["speed"], tmp_path, "cpu")
 
 
