@@ -19,6 +19,7 @@ from harness.records.machine import describe, slug
 
 BENCHMARKS = (
     "ema_overhead",
+    "harness_overhead",
     "certificate",
     "threads",
     "singan_schedule",
