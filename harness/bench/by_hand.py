@@ -56,18 +56,17 @@ class Loop(ABC):
         order = indices(self.seed, len(images), self.shown, _STEPS * self.count)
         self._order = iter(torch.from_numpy(order).to(images.device).split(self.count))
         self._random = torch.Generator(images.device)
-        self._weights = [
-            [value.detach() for value in network.parameters()]
-            for network in (self.shadow, self.generator)
-        ]
-        self._buffers = [list(network.buffers()) for network in (self.shadow, self.generator)]
+        self._average = [value.detach() for value in self.shadow.parameters()]
+        self._weights = [value.detach() for value in self.generator.parameters()]
+        self._copies = [*self.shadow.buffers()]
+        self._buffers = [*self.generator.buffers()]
 
     def step(self) -> None:
         """Train one iteration, and average."""
         self.train(to_float(self.images[next(self._order)]))
-        torch._foreach_lerp_(*self._weights, self.momentum)
-        if self._buffers[0]:
-            torch._foreach_copy_(*self._buffers)
+        torch._foreach_lerp_(self._average, self._weights, self.momentum)
+        if self._copies:
+            torch._foreach_copy_(self._copies, self._buffers)
         self.shown += self.count
 
     @abstractmethod
@@ -213,10 +212,7 @@ class SinGAN(Loop):
         real = real[:1]
         sigma = self.settings.noise_weights[self.scale]
         random = self.random("training noise")
-        noises = [
-            _normal(random, self.count, *fixed.shape[1:])
-            for fixed in self.noises
-        ]
+        noises = [_normal(random, self.count, *fixed.shape[1:]) for fixed in self.noises]
         noise = noises[self.scale]
         random = self.random("penalty mixing")
         mixes = torch.rand(self.count, generator=random, device=random.device)
