@@ -30,7 +30,6 @@ _AT_FINAL_SCALE = (
     "model.nkimgs_per_scale={4: 0.064, 8: 160}",
     "model.transition_kimgs=0.064",
 )
-_IMAGES = 512
 
 
 def at_work(path: Path, device: str, *overrides: str) -> Runner:
@@ -54,7 +53,7 @@ class _Unmeasured:
         return {}
 
 
-def on_noise(path: Path, device: str, spec: Spec, scale: int) -> QuietRunner:
+def on_noise(path: Path, device: str, spec: Spec, scale: int, images: int = 512) -> QuietRunner:
     """Return a runner of a spec on random images, keeper and all, one step into a scale.
 
     Each scale before has one step too; nothing is left to fade in.
@@ -62,9 +61,10 @@ def on_noise(path: Path, device: str, spec: Spec, scale: int) -> QuietRunner:
     Args:
         path: a folder to be made, for its records.
         scale: in px, of the spec's growth.
+        images: of the set, but for SinGAN's one.
     """
     run = expand("bench", "quick", spec).runs[0]
-    real = Prepared("noise", "", (), dict(_noise(spec)))
+    real = Prepared("noise", "", (), dict(_noise(spec, images)))
     folder = RunFolder(path)
     path.mkdir()
     runner = _begun(run, real, _Unmeasured(), folder, torch.device(device))
@@ -101,8 +101,7 @@ def _begun(
     return runner
 
 
-def _noise(spec: Spec) -> Iterator[tuple[int, Pixels]]:
-    count = _IMAGES
+def _noise(spec: Spec, count: int) -> Iterator[tuple[int, Pixels]]:
     sizes = {side: (side, side) for side in spec.growth.scales}
     if isinstance(spec.model, SinGAN):
         count, sizes = 1, dict(zip(spec.growth.scales, spec.pyramid.sizes, strict=True))

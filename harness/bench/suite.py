@@ -22,6 +22,8 @@ BENCHMARKS = (
     "harness_overhead",
     "certificate",
     "threads",
+    "step_floor",
+    "resolutions",
     "singan_schedule",
 )
 GOALS = "goals.csv"
