@@ -145,8 +145,7 @@ class SinGAN(GAN):
     def _set_modes(self, scale: int, anew: bool) -> None:
         """Have the scale in training, and those below in evaluation."""
         for network in (self.generator, self.discriminator):
-            # To walk all scales at each iteration costs some percent of a coarse one's step; a
-            # network that somebody switched to training tells so itself.
+            # All scales are walked only where one begins, or where somebody switched them.
             if anew or network.training:
                 network.eval()
             network.blocks[scale].train()
