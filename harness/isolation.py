@@ -24,6 +24,22 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Inside, the network's weights take no gradient; one that took none before takes none after.
+
+    Gradients go through it all the same, to what it was given.
+    """
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
+
+
+@contextmanager
 def own_streams(seed: int, device: torch.device) -> Iterator[None]:
     """Inside, the global streams of torch, numpy and Python begin at ``seed``; outside, as before.
 

@@ -3,8 +3,9 @@ import random
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from harness.isolation import own_streams
+from harness.isolation import frozen, own_streams
 
 CPU = torch.device("cpu")
 
@@ -41,3 +42,16 @@ def test_the_devices_stream_is_kept_apart_too():
     with own_streams(3, device):
         assert torch.equal(torch.rand(2, device=device), first)
     assert torch.equal(torch.rand(2, device=device), expected)
+
+
+def test_a_frozen_network_passes_gradients_on_and_keeps_what_was_frozen():
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    network[0].weight.requires_grad_(False)
+    x = torch.ones(1, 2, requires_grad=True)
+    with pytest.raises(RuntimeError), frozen(network):
+        network(x).backward(torch.ones(7))
+    with frozen(network):
+        network(x).sum().backward()
+    assert x.grad is not None
+    assert all(weight.grad is None for weight in network.parameters())
+    assert [weight.requires_grad for weight in network.parameters()] == [False, True, True, True]

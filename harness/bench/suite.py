@@ -21,8 +21,11 @@ BENCHMARKS = (
     "ema_update",
     "shadows",
     "ema_overhead",
+    "harness_overhead",
     "certificate",
     "threads",
+    "step_floor",
+    "resolutions",
     "singan_schedule",
 )
 GOALS = "goals.csv"

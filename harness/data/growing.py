@@ -62,6 +62,11 @@ class GrowingImages(Dataset[Batch]):
             fits = room >= 0
             self._scales[scale] = self._moved(pixels) if fits else pixels
 
+    @property
+    def images(self) -> Tensor | Pixels:
+        """All images of the current scale, uint8 N3HW: on the device if they fit there."""
+        return self._scales[self.curr_scale]
+
     def update_annotations(self, curr_scale: int) -> bool:
         """Serve images of ``curr_scale`` px from now on; return whether that is a change.
 
@@ -88,7 +93,7 @@ class GrowingImages(Dataset[Batch]):
         if len(indices) and not 0 <= min(indices) <= max(indices) < len(self):
             raise IndexError(f"images {[*indices]} of a set of {len(self)}")
         wanted = torch.as_tensor(indices, dtype=torch.int64)
-        images = self._scales[self.curr_scale]
+        images = self.images
         if isinstance(images, Tensor):
             return {"inputs": images.index_select(0, wanted.to(images.device))}
         return {"inputs": self._moved(images[wanted.numpy()])}

@@ -19,13 +19,8 @@ from harness.engine.arms import Evaluator
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.families import gan, optimizers
 from harness.engine.keeping import Keeper
-from harness.engine.loops import EvaluationLoop, ImagesTrainLoop
-from harness.engine.posthoc import (
-    RebuiltArms,
-    snapshot_hooks,
-    track_settings,
-    with_rebuilt,
-)
+from harness.engine.loops import ArmEvaluator, EvaluationLoop, ImagesTrainLoop
+from harness.engine.posthoc import snapshot_hooks, track_settings, with_rebuilt
 from harness.engine.runner import QuietRunner
 from harness.engine.schedulers import ReduceLR
 from harness.engine.single_image import SingleImageEvaluator
@@ -138,7 +133,7 @@ def train_loader(
 def runner_of(
     run: Run,
     real: Prepared,
-    evaluator: Evaluator | RebuiltArms,
+    evaluator: ArmEvaluator,
     folder: RunFolder,
     device: torch.device,
 ) -> QuietRunner:

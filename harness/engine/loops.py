@@ -10,6 +10,7 @@ from torch import nn
 from harness.data.order import ShownImages
 from harness.engine.keeping import Keeper
 from harness.engine.runner import QuietRunner
+from harness.gans.base import GAN
 from harness.isolation import own_streams
 from harness.registry import LOOPS
 
@@ -56,15 +57,19 @@ class ImagesTrainLoop(IterBasedTrainLoop):
         if self._keeper is not None and self._keeper.evaluation_due:
             self._evaluate()
         while model.images_shown < self.total_images:
-            if self._keeper is not None:
-                self._keeper.between(self.runner)
             before = model.images_shown
-            self.run_iter(next(self.dataloader_iterator))
+            self.train_batch()
             if self._evaluates(before, model.images_shown):
                 self._evaluate()
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return model
+
+    def train_batch(self) -> None:
+        """Write what is due of the iteration before, then train one on the next batch."""
+        if self._keeper is not None:
+            self._keeper.between(self.runner)
+        self.run_iter(next(self.dataloader_iterator))
 
     @property
     def _keeper(self) -> Keeper | None:
@@ -89,7 +94,7 @@ class ImagesTrainLoop(IterBasedTrainLoop):
 class ArmEvaluator(Protocol):
     """Measures all arms of a model as it stands."""
 
-    def evaluate(self, model: nn.Module, iteration: int) -> dict[str, float]:
+    def evaluate(self, model: GAN, iteration: int) -> dict[str, float]:
         """Return values by ``QUANTITY/ARM`` after ``iteration`` iterations."""
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from harness.gans.base import GAN
 from harness.images import to_float
+from harness.isolation import frozen
 from harness.networks.losses import (
     drift_penalty,
     gradient_penalty,
@@ -212,11 +213,10 @@ class ProgressiveGrowingGAN(GrowingGAN):
 
     def _train_generator(self, count: int, stage: Stage, optimizer: OptimWrapper) -> Tensor:
         # The critic's weights take no gradient here: a third of the backward pass.
-        self.discriminator.requires_grad_(False)
-        fake = self._generate(self._latents("generator latents", count), stage)
-        loss = wgan_generator_loss(self._criticise(fake, stage))
-        optimizer.update_params(loss)
-        self.discriminator.requires_grad_(True)
+        with frozen(self.discriminator):
+            fake = self._generate(self._latents("generator latents", count), stage)
+            loss = wgan_generator_loss(self._criticise(fake, stage))
+            optimizer.update_params(loss)
         return loss.detach()
 
     def _generate(self, latents: Tensor, stage: Stage) -> Tensor:

@@ -16,7 +16,7 @@ from torch.nn import functional
 from harness.gans.base import GAN
 from harness.gans.pyramid_draw import Drawing, drawn
 from harness.images import to_float
-from harness.isolation import evaluating
+from harness.isolation import evaluating, frozen
 from harness.networks.losses import gradient_penalty, wgan_critic_loss, wgan_generator_loss
 from harness.networks.singan import SinGANMultiScaleDiscriminator, SinGANMultiScaleGenerator
 from harness.registry import MODELS
@@ -131,15 +131,24 @@ class SinGAN(GAN):
         real = to_float(inputs[:1])
         scale = self.growth.scales.index(stage.scale)
         self.renewed = {}
-        if scale != self.curr_stage:
+        anew = scale != self.curr_stage
+        self._set_modes(scale, anew)
+        if anew:
             self._begin(scale, real)
-        self.train()
         self._set_rates(len(inputs), optim_wrapper)
         drawn = self._drawn_below(scale, len(inputs))
         losses = self._train_critic(scale, real, *drawn, _of(optim_wrapper, "discriminator", scale))
         losses |= self._train_generator(scale, real, *drawn, _of(optim_wrapper, "generator", scale))
         self.images_shown += len(inputs)
         return losses
+
+    def _set_modes(self, scale: int, anew: bool) -> None:
+        """Have the scale in training, and those below in evaluation."""
+        for network in (self.generator, self.discriminator):
+            # All scales are walked only where one begins, or where somebody switched them.
+            if anew or network.training:
+                network.eval()
+            network.blocks[scale].train()
 
     def _begin(self, scale: int, real: Tensor) -> None:
         """Hand weights on, and find the noise of a scale (section 2.1 and equation 5)."""
@@ -172,7 +181,7 @@ class SinGAN(GAN):
         noise = noises[scale]
         if scale == 0:
             return noise.new_zeros(len(noise), self.generator.in_channels, *noise.shape[2:])
-        with evaluating(self.generator):
+        with torch.no_grad():
             image = self.generator(None, noises, self.noise_weights, "recon", scale - 1)
             return self.generator.enlarge(image, noise.shape[2:])
 
@@ -211,20 +220,20 @@ class SinGAN(GAN):
         fixed = self.fixed_noises[scale]
         recon_below = self._reconstructed_below(scale)
         # The critic's weights take no gradient here: a third of the backward pass.
-        self.discriminator.requires_grad_(False)
-        for step in range(self.generator_steps):
-            one = slice(step % len(below), step % len(below) + 1)
-            images = self.generator.step(
-                scale,
-                torch.cat([below[one], recon_below]),
-                torch.cat([noise[one], fixed]),
-                self.noise_weights[scale],
-            )
-            fake, recon = images.split(1)
-            error = functional.mse_loss(recon, real)
-            loss = wgan_generator_loss(self.discriminator(fake, scale)) + self.recon_weight * error
-            optimizer.update_params(loss)
-        self.discriminator.requires_grad_(True)
+        with frozen(self.discriminator.blocks[scale]):
+            for step in range(self.generator_steps):
+                one = slice(step % len(below), step % len(below) + 1)
+                images = self.generator.step(
+                    scale,
+                    torch.cat([below[one], recon_below]),
+                    torch.cat([noise[one], fixed]),
+                    self.noise_weights[scale],
+                )
+                fake, recon = images.split(1)
+                error = functional.mse_loss(recon, real)
+                score_loss = wgan_generator_loss(self.discriminator(fake, scale))
+                loss = score_loss + self.recon_weight * error
+                optimizer.update_params(loss)
         return {"loss_g": loss.detach(), "loss_recon": error.detach()}
 
     def _set_rates(self, batch: int, optim_wrapper: OptimWrapperDict) -> None:

@@ -11,6 +11,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from harness.gans.growing import GrowingGAN
+from harness.isolation import frozen
 from harness.networks.losses import (
     logistic_discriminator_loss,
     logistic_generator_loss,
@@ -81,12 +82,11 @@ class StyleGAN1Model(GrowingGAN):
 
     def _train_generator(self, count: int, stage: Stage, optimizer: OptimWrapper) -> Tensor:
         # The discriminator's weights take no gradient here: a third of the backward pass.
-        self.discriminator.requires_grad_(False)
-        fake, styles = self._generate("generator latents", count, stage)
-        loss = logistic_generator_loss(self._criticise(fake, stage))
-        self._network.follow_mean(styles[:, 0])
-        optimizer.update_params(loss)
-        self.discriminator.requires_grad_(True)
+        with frozen(self.discriminator):
+            fake, styles = self._generate("generator latents", count, stage)
+            loss = logistic_generator_loss(self._criticise(fake, stage))
+            self._network.follow_mean(styles[:, 0])
+            optimizer.update_params(loss)
         return loss.detach()
 
     def _generate(self, purpose: str, count: int, stage: Stage) -> tuple[Tensor, Tensor]:

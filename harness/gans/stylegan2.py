@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from harness.gans.augment import AdaptiveAugment
 from harness.gans.base import GAN
 from harness.images import to_float
+from harness.isolation import frozen
 from harness.networks.losses import (
     logistic_discriminator_loss,
     logistic_generator_loss,
@@ -149,11 +150,10 @@ class StyleGAN2Model(GAN):
 
     def _train_generator(self, count: int, iteration: int, optimizer: OptimWrapper) -> Tensor:
         # The discriminator's weights take no gradient here: a third of the backward pass.
-        self.discriminator.requires_grad_(False)
-        fake, _ = self._generate(count, "generator latents")
-        loss = logistic_generator_loss(self._criticise(fake, "generator augmentation"))
-        optimizer.update_params(loss)
-        self.discriminator.requires_grad_(True)
+        with frozen(self.discriminator):
+            fake, _ = self._generate(count, "generator latents")
+            loss = logistic_generator_loss(self._criticise(fake, "generator augmentation"))
+            optimizer.update_params(loss)
         if self.path_weight and iteration % self.path_interval == 0:
             paths = self._path_term(max(1, count // self.path_batch_shrink))
             optimizer.update_params(paths * self.path_interval)

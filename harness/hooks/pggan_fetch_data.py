@@ -61,6 +61,7 @@ class PGGANFetchDataHook(Hook):
     def __init__(self, interval: int = 1) -> None:
         self.interval = interval
         self._used = 0
+        self._grows: Growing | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Fit the loader to the first batch, of a new or a resumed run."""
@@ -112,12 +113,7 @@ class PGGANFetchDataHook(Hook):
         return _rebuilt(dataloader, batch_size)
 
     def _fit(self, runner: Runner) -> None:
-        model = unwrapped(runner.model)
-        if not isinstance(model, Growing):
-            raise TypeError(
-                f"PGGANFetchDataHook: {type(model).__name__} does not grow (it has no next_scale "
-                "and next_batch_size): leave the hook out"
-            )
+        model = self._growing(runner.model)
         loop = runner.train_loop
         if not isinstance(loop, IterBasedTrainLoop):
             raise TypeError(
@@ -132,6 +128,17 @@ class PGGANFetchDataHook(Hook):
             self._used = 0
             loop.dataloader = new
             loop.dataloader_iterator = type(loop.dataloader_iterator)(new)
+
+    def _growing(self, model: Any) -> Growing:
+        inner: Any = unwrapped(model)
+        if inner is not self._grows:  # a protocol is slow to ask for, at every iteration
+            if not isinstance(inner, Growing):
+                raise TypeError(
+                    f"PGGANFetchDataHook: {type(inner).__name__} does not grow (it has no "
+                    "next_scale and next_batch_size): leave the hook out"
+                )
+            self._grows = inner
+        return self._grows
 
 
 class Continued(Sampler[int]):

@@ -32,6 +32,7 @@ def test_a_batch_is_the_images_asked_for(room, scale):
     assert set(batch) == {"inputs"}
     assert batch["inputs"].dtype == torch.uint8
     np.testing.assert_array_equal(batch["inputs"], SCALES[scale][[7, 0, 7]])
+    np.testing.assert_array_equal(images.images, SCALES[scale])
     assert images.batch_collate(batch) is batch is as_is(batch)
 
 

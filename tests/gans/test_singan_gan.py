@@ -56,6 +56,22 @@ def test_a_finished_scale_stays_as_it_is_to_its_statistics():
     assert int(finished["head.bn.num_batches_tracked"]) > 0
 
 
+@pytest.mark.parametrize("switch", ["train", "eval"])
+def test_modes_that_somebody_switched_make_no_difference(switch):
+    gan, switched = tiny_singan(iterations=2), tiny_singan(iterations=2)
+    of_gan, of_switched = adams(gan), adams(switched)
+    for _ in range(5):
+        trained(gan, of_gan, 1)
+        getattr(switched, switch)()
+        trained(switched, of_switched, 1)
+        scale = switched.curr_stage
+        for network in (switched.generator, switched.discriminator):
+            modes = [any(m.training for m in block.modules()) for block in network.blocks]
+            assert modes == [index == scale for index in range(len(modes))]
+    assert scale == LAST
+    assert same_bits(gan, switched)
+
+
 def test_a_scale_begins_with_the_weights_of_the_one_below():
     gan = tiny_singan(iterations=2)
     optimizers = adams(gan, lr=0.0)
