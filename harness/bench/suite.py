@@ -21,6 +21,8 @@ BENCHMARKS = (
     "ema_overhead",
     "certificate",
     "threads",
+    "scoring",
+    "fid_algebra",
     "singan_schedule",
 )
 GOALS = "goals.csv"
