@@ -60,7 +60,6 @@ class Evaluator(ABC):
         Raises:
             Diverged: if an image, what is seen in it, or a metric is not finite.
         """
-        self._finite = []
         try:
             values = self.scores(model, network)
         except FloatingPointError as error:
