@@ -65,7 +65,7 @@ class DigitsNetwork(nn.Module):
 
 def halved(maps: Tensor) -> Tensor:
     """Return maps NCHW of half the sides, which are even: ``avg_pool2d(maps, 2)`` to the bit."""
-    # On a CPU it takes a third of the time of avg_pool2d, which adds in the same order.
+    # Faster on a CPU than avg_pool2d, which adds in the same order.
     first, second = maps[..., ::2, :], maps[..., 1::2, :]
     total = first[..., ::2] + first[..., 1::2]
     return (total + second[..., ::2] + second[..., 1::2]) * 0.25
