@@ -26,6 +26,8 @@ BENCHMARKS = (
     "threads",
     "step_floor",
     "resolutions",
+    "scoring",
+    "fid_algebra",
     "singan_schedule",
 )
 GOALS = "goals.csv"

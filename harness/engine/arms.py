@@ -2,7 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -35,17 +36,20 @@ class Evaluator(ABC):
         self.device = device
         self.beat: Callable[[], None] = lambda: None
         """Called with every batch of images."""
+        self._finite: list[Tensor] = []
+        self._latents: dict[tuple[str, int, int], Tensor] | None = None
 
     @abstractmethod
     def real_values(self) -> dict[str, float]:
         """Return what the real images themselves score, by metric."""
 
     @abstractmethod
-    def scores(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+    def scores(self, model: GAN, network: nn.Module) -> dict[str, float]:
         """Return every metric of one network, on the latents that all arms have in common.
 
+        Whether images are finite is not looked at.
+
         Raises:
-            Diverged: if an image is not finite.
             FloatingPointError: if what is seen in the images is not; says what.
         """
 
@@ -57,9 +61,11 @@ class Evaluator(ABC):
             Diverged: if an image, what is seen in it, or a metric is not finite.
         """
         try:
-            values = self.scores(model, network, iteration)
+            values = self.scores(model, network)
         except FloatingPointError as error:
+            self.require_finite(iteration)  # an image's own fault is named first
             raise Diverged(iteration, str(error)) from None
+        self.require_finite(iteration)
         for quantity, value in values.items():
             if not math.isfinite(value):
                 raise Diverged(iteration, quantity)
@@ -78,9 +84,10 @@ class Evaluator(ABC):
         """
         networks = model.networks()
         values: dict[str, float] = {}
-        for arm, name in self.arms.items():
-            measured = self.measure(model, networks[name], iteration)
-            values |= {f"{quantity}/{arm}": value for quantity, value in measured.items()}
+        with self.latents_kept():
+            for arm, name in self.arms.items():
+                measured = self.measure(model, networks[name], iteration)
+                values |= {f"{quantity}/{arm}": value for quantity, value in measured.items()}
         return values
 
     def drawn(
@@ -88,32 +95,37 @@ class Evaluator(ABC):
         model: GAN,
         network: nn.Module,
         latents: Tensor,
-        iteration: int,
         sample_kwargs: Mapping[str, Any] | None = None,
     ) -> Tensor:
-        """Return a batch of images, as ``drawn`` does, and tell of it."""
+        """Return a batch of images, as ``model.draw`` does, and tell of it.
+
+        Whether they are finite is for ``require_finite`` to see: a GPU is not waited for here.
+        """
         self.beat()
-        return drawn(model, network, latents, iteration, sample_kwargs)
+        images = model.draw(network, latents, sample_kwargs)
+        self._finite.append(images.isfinite().all())
+        return images
+
+    def require_finite(self, iteration: int) -> None:
+        """Raise Diverged if an image drawn since the last call is not finite."""
+        finite, self._finite = self._finite, []
+        if finite and not bool(torch.stack(finite).all()):
+            raise Diverged(iteration, "a generated image")
 
     def latents(self, model: GAN, purpose: str, count: int) -> Tensor:
         """Return latents, the same on every device."""
-        random = generator(self.seed, purpose, model.images_shown)
-        return model.latents(count, random).to(self.device)
+        asked = purpose, count, model.images_shown
+        kept = {} if self._latents is None else self._latents
+        if asked not in kept:
+            random = generator(self.seed, purpose, model.images_shown)
+            kept[asked] = model.latents(count, random).to(self.device)
+        return kept[asked]
 
-
-def drawn(
-    model: GAN,
-    network: nn.Module,
-    latents: Tensor,
-    iteration: int,
-    sample_kwargs: Mapping[str, Any] | None = None,
-) -> Tensor:
-    """Return images, as ``model.draw`` does.
-
-    Raises:
-        Diverged: if one is not finite.
-    """
-    images = model.draw(network, latents, sample_kwargs)
-    if not bool(images.isfinite().all()):
-        raise Diverged(iteration, "a generated image")
-    return images
+    @contextmanager
+    def latents_kept(self) -> Iterator[None]:
+        """Draw latents once for all networks of one model that are measured inside."""
+        self._latents = {}
+        try:
+            yield
+        finally:
+            self._latents = None

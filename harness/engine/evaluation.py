@@ -74,18 +74,17 @@ class ArmsEvaluator(Evaluator):
             if name in self.settings.metrics
         }
 
-    def scores(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+    def scores(self, model: GAN, network: nn.Module) -> dict[str, float]:
         """Return every metric of one network, on the latents that all arms have in common.
 
         Raises:
-            Diverged: if an image is not finite.
-            FloatingPointError: if a feature is not, or a step of a path.
+            FloatingPointError: if a feature is not finite, or a step of a path.
         """
-        values = self._scores(model, network, iteration)
-        values |= self.paths.measure(model, network, iteration)
+        values = self._scores(model, network)
+        values |= self.paths.measure(model, network)
         return {self.settings.quantity(name): values[name] for name in self.settings.metrics}
 
-    def _scores(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+    def _scores(self, model: GAN, network: nn.Module) -> dict[str, float]:
         metrics = [name for name in self.settings.metrics if name not in PATH_METRICS]
         if not metrics:
             return {}
@@ -98,7 +97,7 @@ class ArmsEvaluator(Evaluator):
             kid_subset_size=self.settings.kid_subset_size,
         )
         for batch in latents.split(self.settings.batch_size):
-            images = self.drawn(model, network, batch, iteration, self.settings.sample_kwargs)
+            images = self.drawn(model, network, batch, self.settings.sample_kwargs)
             evaluation.update(upscale_to(to_uint8(images), self.scale))
         return dict(zip(metrics, evaluation.compute().values(), strict=True))
 

@@ -1,12 +1,12 @@
 """Perceptual path lengths of every arm of a run: the same paths for each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness.engine.arms import drawn
 from harness.gans.base import GAN
 from harness.metrics.extractor import Extractor
 from harness.metrics.features import upscale_to
@@ -15,7 +15,14 @@ from harness.metrics.perceptual import Distance, FeatureDistance, load_distance
 from harness.seeding import generator
 from harness.spec.schema import Evaluate
 
+_Draw = Callable[[GAN, nn.Module, Tensor, Mapping[str, Any]], Tensor]
 _SPACES: dict[str, Space] = {"ppl_z": "Z", "ppl_w": "W"}
+
+
+def _drawn(
+    model: GAN, network: nn.Module, latents: Tensor, sample_kwargs: Mapping[str, Any]
+) -> Tensor:
+    return model.draw(network, latents, sample_kwargs)
 
 
 class PathLengths:
@@ -31,7 +38,7 @@ class PathLengths:
         seed: the run's; paths are a function of it and the images shown.
         scale: px to which smaller images are enlarged first.
         device: where LPIPS computes.
-        draw: draws images of one arm.
+        draw: draws images of one arm from latents, with further arguments of the network.
 
     Raises:
         SpecError: the extractor cannot see distances.
@@ -45,7 +52,7 @@ class PathLengths:
         seed: int,
         scale: int,
         device: torch.device,
-        draw: Callable[..., Tensor] = drawn,
+        draw: _Draw = _drawn,
     ) -> None:
         self.settings = settings
         self.metrics = tuple(name for name in settings.metrics if name in _SPACES)
@@ -54,15 +61,15 @@ class PathLengths:
         self._draw = draw
         self.distance = _distance(settings, extractor, device) if self.metrics else None
 
-    def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+    def measure(self, model: GAN, network: nn.Module) -> dict[str, float]:
         """Return the lengths of one network's paths, by metric.
 
         Raises:
-            Diverged: if an image is not finite.
+            FloatingPointError: if a step is not finite.
         """
-        return {name: self._length(model, network, name, iteration) for name in self.metrics}
+        return {name: self._length(model, network, name) for name in self.metrics}
 
-    def _length(self, model: GAN, network: nn.Module, metric: str, iteration: int) -> float:
+    def _length(self, model: GAN, network: nn.Module, metric: str) -> float:
         count, images_shown = self.settings.pairs, model.images_shown
         random = generator(self.seed, "path latents", images_shown)
         device = next(network.parameters()).device
@@ -75,7 +82,7 @@ class PathLengths:
             kwargs["input_is_latent"] = True
 
         def draw(points: Tensor) -> Tensor:
-            images = self._draw(model, network, points, iteration, kwargs)
+            images = self._draw(model, network, points, kwargs)
             return crop_and_shrink(upscale_to(images.float(), self.scale), crop=False)
 
         assert self.distance is not None

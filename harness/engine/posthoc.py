@@ -67,7 +67,8 @@ class RebuiltArms:
         """
         values = self.arms.evaluate(model, iteration)
         if model.images_shown >= self.spec.total_images:
-            values |= self._rebuilt(model, iteration)
+            with self.arms.latents_kept():
+                values |= self._rebuilt(model, iteration)
         return values
 
     @torch.no_grad()

@@ -68,17 +68,16 @@ class SingleImageEvaluator(Evaluator):
         """Return nothing: against itself the real image scores 0, whatever it shows."""
         return {}
 
-    def scores(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+    def scores(self, model: GAN, network: nn.Module) -> dict[str, float]:
         """Return every metric of one network, on the latents that all arms have in common.
 
         Raises:
-            Diverged: if an image is not finite.
-            FloatingPointError: if a feature is not, or a step of a path.
+            FloatingPointError: if a feature is not finite.
         """
         scores: list[float] = []
         diversity = Diversity(self.real)
         latents = self.latents(model, "evaluation latents", self.settings.fake_images)
-        for images in self._drawn(model, network, latents, iteration):
+        for images in self._drawn(model, network, latents):
             diversity.update(images)
             scores += [sifid(f, self.reference) for f in self.extractor.local(images)]
         found = spread(scores)
@@ -92,22 +91,22 @@ class SingleImageEvaluator(Evaluator):
         """Return ``count`` images uint8 NHW3 of each arm, from the same latents."""
         latents = self.latents(model, "sample latents", count)
         networks = model.networks()
-        return {
+        samples = {
             arm: torch.cat([*self._drawn(model, networks[name], latents)])
             .permute(0, 2, 3, 1)
             .cpu()
             .numpy()
             for arm, name in self.arms.items()
         }
+        self.require_finite(0)
+        return samples
 
-    def _drawn(
-        self, model: GAN, network: nn.Module, latents: Tensor, iteration: int = 0
-    ) -> Iterator[Tensor]:
+    def _drawn(self, model: GAN, network: nn.Module, latents: Tensor) -> Iterator[Tensor]:
         """Yield images uint8 N3HW of the real image's size, a few at a time."""
         size = self.real.shape[-2:]
         count = max(1, min(self.settings.batch_size, _PIXELS // size.numel()))
         for batch in latents.split(count):
-            images = self.drawn(model, network, batch, iteration)
+            images = self.drawn(model, network, batch)
             yield to_uint8(enlarged(images, size))
 
     def _asked(self, values: Mapping[str, float]) -> dict[str, float]:

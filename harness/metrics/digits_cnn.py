@@ -57,10 +57,18 @@ class DigitsNetwork(nn.Module):
         """Map uint8 N388 images to features, N64, and logits, N10, both float32."""
         grey = images.float().mean(dim=1, keepdim=True) / 127.5 - 1
         x = F.gelu(self.conv1(grey))
-        x = F.avg_pool2d(F.gelu(self.conv2(x)), 2)
-        x = F.avg_pool2d(F.gelu(self.conv3(x)), 2)
+        x = halved(F.gelu(self.conv2(x)))
+        x = halved(F.gelu(self.conv3(x)))
         features = F.gelu(self.hidden(x.flatten(1)))
         return features, self.output(features)
+
+
+def halved(maps: Tensor) -> Tensor:
+    """Return maps NCHW of half the sides, which are even: ``avg_pool2d(maps, 2)`` to the bit."""
+    # Faster on a CPU than avg_pool2d, which adds in the same order.
+    first, second = maps[..., ::2, :], maps[..., 1::2, :]
+    total = first[..., ::2] + first[..., 1::2]
+    return (total + second[..., ::2] + second[..., 1::2]) * 0.25
 
 
 class DigitsExtractor:

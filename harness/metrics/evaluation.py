@@ -99,6 +99,7 @@ class Evaluation:
         """Return each metric's value under its full name; call it once, after the last update.
 
         Raises:
+            FloatingPointError: a feature is NaN or infinite.
             DataError: no images, or fewer than swd or ms_ssim need.
             SpecError: fewer images than a kid subset, is splits or neighbours.
         """
@@ -106,6 +107,7 @@ class Evaluation:
         self._waiting = []
         if len(rest) > 0:
             self._look(rest)
+        self._statistics.require_finite()
         scores: dict[str, Callable[[], float]] = {
             "fid": self._fid,
             "is": self._inception_score,

@@ -50,12 +50,9 @@ class StatisticsAccumulator:
     def update(self, features: Tensor) -> None:
         """Add a batch of features, NF, of any float type and on any device.
 
-        Raises:
-            FloatingPointError: one is NaN or infinite.
+        Whether they are finite is looked at by ``compute``, so that a GPU need not be waited for.
         """
         batch = features.double()
-        if not bool(batch.isfinite().all()):
-            raise FloatingPointError("a feature of an image")
         n = len(batch)
         if n == 0:
             return
@@ -73,12 +70,20 @@ class StatisticsAccumulator:
         """Return the statistics of everything added so far.
 
         Raises:
+            FloatingPointError: one is NaN or infinite.
             DataError: fewer than 2 features were added.
         """
+        self.require_finite()
         if self.count < 2:
             raise DataError(f"a covariance needs at least 2 images, {self.count} given: add more")
         cov = self._scatter / (self.count - 1)
         return Statistics(mean=self._mean, cov=(cov + cov.T) / 2, count=self.count)
+
+    def require_finite(self) -> None:
+        """Raise FloatingPointError if a feature added so far is NaN or infinite."""
+        # No mean ever recovers from one.
+        if not bool(self._mean.isfinite().all()):
+            raise FloatingPointError("a feature of an image")
 
 
 def statistics_of(features: Tensor) -> Statistics:

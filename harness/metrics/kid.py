@@ -38,21 +38,21 @@ def kid(
             ]
         )
     rng = np.random.RandomState(seed)
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=fake.device)
     for _ in range(subsets):
         x, y = (_subset(features, subset_size, rng) for features in (fake, real))
         total += squared_mmd(x, y)
-    return total / subsets
+    return float(total / subsets)
 
 
-def squared_mmd(x: Tensor, y: Tensor) -> float:
-    """Return the unbiased squared MMD of two sets of m features, mF each, m >= 2.
+def squared_mmd(x: Tensor, y: Tensor) -> Tensor:
+    """Return the unbiased squared MMD of two sets of m features, mF each, m >= 2, as one number.
 
     Gretton et al. 2012, "A Kernel Two-Sample Test", equation 3.
     """
     m = len(x)
     within = _off_diagonal_sum(_kernel(x, x)) + _off_diagonal_sum(_kernel(y, y))
-    return float(within / (m * (m - 1)) - 2 * _kernel(x, y).mean())
+    return within / (m * (m - 1)) - 2 * _kernel(x, y).mean()
 
 
 def _subset(features: Tensor, size: int, rng: np.random.RandomState) -> Tensor:
@@ -63,7 +63,7 @@ def _subset(features: Tensor, size: int, rng: np.random.RandomState) -> Tensor:
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
     base = torch.addmm(torch.ones((), dtype=x.dtype, device=x.device), x, y.T, alpha=1 / x.shape[1])
-    return base * base * base
+    return (base * base).mul_(base)
 
 
 def _off_diagonal_sum(kernel: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ def path_length(
     distances = []
     for between, at in zip(ends.split(pairs), share.split(pairs), strict=True):
         images = draw(path_ends(between, at, epsilon, space))
-        distances.append(distance(images[0::2], images[1::2]).cpu())
+        distances.append(distance(images[0::2], images[1::2]))
     return mean_path_length(torch.cat(distances), epsilon)
 
 

@@ -76,6 +76,9 @@ def load_reference(
 ) -> Reference:
     """Read the reference of real images from the cache, or compute and keep it.
 
+    The extractor looks at images once, whatever is asked of them: what swd and neighbours need is
+    added to the plain reference, which is kept, too.
+
     Args:
         images: uint8 N3HW, N >= 10, in any fixed order.
         extractor: what looks at them.
@@ -92,15 +95,9 @@ def load_reference(
     """
     require_rgb(images)
     _check_counts(len(images), swd_images, neighbours)
-    digest = _digest(images, extractor, swd_images, neighbours)
-    path = cache_dir / f"{extractor.name}-{digest[:32]}.reference"
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):
-            tensors = read_tensors(path)
-            if tensors is None:
-                tensors = _compute(images, extractor, swd_images, neighbours)
-                write_tensors(path, tensors)
+        digest, tensors = _kept(images, extractor, cache_dir, swd_images, neighbours)
     except OSError as error:
         raise OutputError(
             f"cannot keep a reference in {cache_dir} ({error.strerror}): choose a writable folder"
@@ -139,12 +136,29 @@ def _digest(images: Tensor, extractor: Extractor, swd_images: int, neighbours: i
     return digest.hexdigest()
 
 
-def _compute(
-    images: Tensor, extractor: Extractor, swd_images: int, neighbours: int
-) -> dict[str, Tensor]:
+def _kept(
+    images: Tensor, extractor: Extractor, cache_dir: Path, swd_images: int, neighbours: int
+) -> tuple[str, dict[str, Tensor]]:
+    """Return digest and tensors of one file; where it is not there, compute and write it."""
+    digest = _digest(images, extractor, swd_images, neighbours)
+    path = cache_dir / f"{extractor.name}-{digest[:32]}.reference"
+    with FileLock(f"{path}.lock"):
+        tensors = read_tensors(path)
+        if tensors is None and (swd_images or neighbours):
+            _, tensors = _kept(images, extractor, cache_dir, 0, 0)
+            features = tensors["features"].to(extractor.device)
+            tensors |= _more(images, features, swd_images, neighbours)
+            write_tensors(path, tensors)
+        elif tensors is None:
+            tensors = _compute(images, extractor)
+            write_tensors(path, tensors)
+    return digest, tensors
+
+
+def _compute(images: Tensor, extractor: Extractor) -> dict[str, Tensor]:
     features, logits = extract(images, extractor)
     statistics = statistics_of(features)
-    tensors = {
+    return {
         "features": features,
         "mean": statistics.mean,
         "cov": statistics.cov,
@@ -152,6 +166,11 @@ def _compute(
         "inception_score": torch.tensor(_score(logits), dtype=torch.float64),
         "fid_floor": torch.tensor(fid_floor(features), dtype=torch.float64),
     }
+
+
+def _more(images: Tensor, features: Tensor, swd_images: int, neighbours: int) -> dict[str, Tensor]:
+    """Return what swd and neighbours need beside what is always there."""
+    tensors: dict[str, Tensor] = {}
     if swd_images > 0:
         draws = generator(_SEED, "real patches")
         chosen = images[torch.randperm(len(images), generator=draws)[:swd_images]]

@@ -61,7 +61,9 @@ def cost(results: Results) -> str:
     """Return what training and evaluating cost, by level."""
     lines = timing(results)
     heads = {"train_sec_per_kimg": "training (s/kimg)"}
-    heads |= {f"{clock}_sec": f"{title} (s)" for clock, title in _CLOCKS.items()}
+    for clock, title in _CLOCKS.items():
+        heads[f"{clock}_sec"] = f"{title} (s)"
+        heads |= {"eval_share": "eval tax"} if clock == "eval" else {}
     heads |= {"peak_rss_gib": "peak memory (GiB)", "peak_gpu_gib": "peak GPU memory (GiB)"}
     known = [name for name in heads if any(name in line.costs for line in lines)]
     if not known:
@@ -69,7 +71,8 @@ def cost(results: Results) -> str:
     rows = [
         [_level_name(line.level), *(_cost_cell(line, name) for name in known)] for line in lines
     ]
-    counts = "Median over the seeds (min to max); in percent, the share of the run's time."
+    counts = "Median over the seeds (min to max); in percent, the share of the run's time"
+    counts += ": that of evaluations is the *eval tax*." if "eval_share" in known else "."
     return f"{table(['level', *(heads[name] for name in known)], rows)}\n\n{counts}"
 
 
@@ -77,9 +80,11 @@ def _cost_cell(line: TimingLine, name: str) -> str:
     if name not in line.costs:
         return ""
     found = line.costs[name]
+    if name == "eval_share":
+        return f"{found.median:.1%} ({found.low:.1%} to {found.high:.1%})"
     places = decimals([found.high], 3)
     median, low, high = (number(v, places) for v in (found.median, found.low, found.high))
-    share = line.costs.get(f"{name.removesuffix('_sec')}_share")
+    share = None if name == "eval_sec" else line.costs.get(f"{name.removesuffix('_sec')}_share")
     return f"{median} ({low} to {high})" + (f", {share.median:.0%}" if share else "")
 
 

@@ -6,10 +6,10 @@ import re
 
 import pytest
 import torch
+from reads import Reads
 from resuming import CPU, AtIteration, attempt, found, handlers_kept
 from small_spec import content
 from tiny_singan import singan_spec
-from torch.overrides import TorchFunctionMode
 
 from harness.engine import checkpoints
 from harness.engine.build import prepared
@@ -73,23 +73,6 @@ def test_a_loss_is_looked_at_at_least_every_64_iterations(value, first, tmp_path
     assert error.value.iteration == first
     assert ends[-1] == 64 * math.ceil(first / 64)
     assert str(error.value).startswith(f"a loss was NaN or infinite at iteration {first}: ")
-
-
-READS = {"item", "tolist", "cpu", "numpy", "__bool__", "__int__", "__float__", "__index__"}
-
-
-class Reads(TorchFunctionMode):
-    """Notes after which iteration Python asks for a tensor's numbers: a GPU is waited for there."""
-
-    def __init__(self):
-        super().__init__()
-        self.iteration = 0
-        self.found = []
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        if getattr(function, "__name__", "") in READS:
-            self.found.append(self.iteration)
-        return function(*args, **(kwargs or {}))
 
 
 def reads_of(run, path, cache, iterations=70):
@@ -175,6 +158,30 @@ def test_a_feature_that_is_not_finite_ends_the_run_whatever_is_measured(metric, 
         evaluated(spec, cache, blind)
 
 
+@pytest.mark.parametrize("metric", ["fid", "ppl_z"])
+@pytest.mark.parametrize("at", [0, 2])
+def test_one_image_of_any_batch_that_is_not_finite_ends_the_run(at, metric, cache, monkeypatch):
+    fields = {"evaluate__metrics": [metric], "evaluate__batch_size": 4, "evaluate__ppl_pairs": 6}
+    spec = planned(**fields).spec
+    _, evaluator = prepared(spec, 0, CPU, cache)
+    evaluator.arms = {"raw": "orig"}
+    model, batches = gan(spec, 0), []
+    draw = model.draw
+
+    def spoiled(*arguments):
+        images = draw(*arguments)
+        batches.append(len(images))
+        if len(batches) - 1 == at:
+            images[1, 2, 0, 0] = math.inf
+        return images
+
+    monkeypatch.setattr(model, "draw", spoiled)
+    with pytest.raises(Diverged, match=r"^a generated image was NaN or infinite at iteration 12"):
+        evaluator.evaluate(model, 12)
+    assert len(batches) == 3  # it is seen at the end
+    assert evaluator.evaluate(model, 13)  # and forgotten
+
+
 def test_a_feature_of_one_image_that_is_not_finite_ends_the_run(cache):
     spec = singan_spec(evaluate__metrics=["sifid"])
     assert all(map(math.isfinite, evaluated(spec, cache, lambda evaluator: None).values()))
@@ -196,8 +203,8 @@ def test_a_step_of_a_path_that_is_not_finite_ends_the_run(cache):
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
 def test_a_metric_that_is_not_finite_ends_the_run_by_its_name(value, cache):
     class Broken(ArmsEvaluator):
-        def scores(self, model, network, iteration):
-            return super().scores(model, network, iteration) | {"swd": value}
+        def scores(self, model, network):
+            return super().scores(model, network) | {"swd": value}
 
     spec = planned().spec
     real, _ = prepared(spec, 0, CPU, cache)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 
 from harness.errors import DataError, WeightsError
 from harness.metrics import digits_cnn
@@ -89,3 +90,21 @@ def test_the_recipe_is_deterministic_and_writes_weights_that_load(
     assert card.keys() == CARD.keys()
     assert card["sha256"] == digests[0]
     assert card["accuracy"]["held_out"] == digits_cnn.accuracy(again(images).logits, labels)
+
+
+def test_halving_is_avg_pool2d_to_the_bit_and_so_are_its_gradients() -> None:
+    draws = torch.Generator().manual_seed(0)
+    maps = torch.randn(7, 5, 6, 8, generator=draws).mul(1e3).requires_grad_()
+    both = [pool(maps) for pool in (digits_cnn.halved, lambda x: F.avg_pool2d(x, 2))]
+    assert torch.equal(*both)
+    weights = torch.randn(both[0].shape, generator=draws)
+    grads = [torch.autograd.grad((pooled * weights).sum(), maps)[0] for pooled in both]
+    assert torch.equal(*grads)
+
+
+def test_the_network_gives_the_bits_of_pooling_by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    (images, _), _ = digits_cnn.digits_split()
+    extractor = load_extractor("digits-cnn")
+    seen = extractor(images[:333])
+    monkeypatch.setattr(digits_cnn, "halved", lambda x: F.avg_pool2d(x, 2))
+    assert all(map(torch.equal, seen, extractor(images[:333])))

@@ -77,6 +77,20 @@ def test_m8_float32_features_are_accumulated_in_float64() -> None:
     np.testing.assert_allclose(statistics.cov, np.cov(features.double().T.numpy()), rtol=1e-12)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("batch", [0, 2, 4])
+def test_a_feature_that_is_not_finite_is_told_in_the_end(value: float, batch: int) -> None:
+    features = correlated(50, 4, 7)
+    features[batch * 10 + 3, 2] = value
+    features[49, 2] = -value  # infinities do not cancel
+    accumulator = StatisticsAccumulator()
+    for part in features.split(10):
+        accumulator.update(part)
+    with pytest.raises(FloatingPointError, match="a feature of an image"):
+        accumulator.compute()
+    assert StatisticsAccumulator().require_finite() is None
+
+
 def test_one_image_has_no_covariance() -> None:
     with pytest.raises(DataError, match="at least 2 images, 1 given"):
         statistics_of(torch.zeros(1, 3))

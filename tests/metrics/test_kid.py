@@ -1,5 +1,6 @@
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
@@ -44,3 +45,13 @@ def test_the_seed_draws_the_subsets() -> None:
 def test_impossible_subsets_are_refused(subsets: int, size: int) -> None:
     with pytest.raises(SpecError, match=r"2\.\.30 with 40 fake and 30 real"):
         kid(normal(40, 2, 0), normal(30, 2, 1), subsets=subsets, subset_size=size)
+
+
+def test_kid_is_the_mean_over_its_pairs_of_subsets_to_the_bit() -> None:
+    x, y = normal(60, 3, 2).float(), normal(50, 3, 3).float()
+    rng, total = np.random.RandomState(4), 0.0
+    for _ in range(5):
+        parts = (rng.choice(len(each), 20, replace=False) for each in (x, y))
+        a, b = (each[torch.from_numpy(p)].double() for each, p in zip((x, y), parts, strict=True))
+        total += float(squared_mmd(a, b))
+    assert kid(x, y, subsets=5, subset_size=20, seed=4) == total / 5

@@ -71,7 +71,7 @@ def test_neighbours_are_kept_and_leave_all_else_as_it_was(tmp_path: Path) -> Non
         real = load_reference(digits(), extractor, cache_dir=tmp_path, neighbours=5)
         distances = torch.cdist(real.features.double(), real.features.double()).sort(dim=1).values
         torch.testing.assert_close(real.neighbours.double(), distances[:, 1:6], rtol=1e-6, atol=0)
-    assert extractor.seen == 2 * 300
+    assert extractor.seen == 300
     assert_equal(replace(real, digest=plain.digest), plain)
 
 
@@ -80,6 +80,22 @@ def test_files_of_before_there_were_neighbours_are_found(tmp_path: Path) -> None
     protocol = "reference 1: is splits 10; floor 5 halvings; swd 5; pooled " + "a" * 64
     named = hashlib.sha256(f"{protocol}; 20x3x16x16".encode() + digits(20).numpy().tobytes())
     assert real.digest == named.hexdigest()
+
+
+def test_what_metrics_add_needs_no_second_look_and_is_what_it_was(tmp_path: Path) -> None:
+    extractor, asked = Pooled(), [(0, 3), (5, 0), (5, 3), (0, 0)]
+    found = [
+        load_reference(digits(), extractor, cache_dir=tmp_path, swd_images=n, neighbours=k)
+        for n, k in asked
+    ]
+    assert extractor.seen == 300
+    alone = load_reference(digits(), Pooled(), cache_dir=tmp_path / "b", swd_images=5, neighbours=3)
+    assert_equal(found[2], alone)
+    assert torch.equal(found[2].neighbours, alone.neighbours)
+    assert torch.equal(found[0].neighbours, alone.neighbours)
+    assert all(map(torch.equal, found[1].patches, alone.patches))
+    for each in found:
+        assert_equal(replace(each, digest="", patches=()), replace(alone, digest="", patches=()))
 
 
 def test_the_floor_is_a_distance_between_halves(tmp_path: Path) -> None:
@@ -167,12 +183,14 @@ class Slow(Pooled):
 (folder / ("ready" + sys.argv[1])).touch()
 while len(list(folder.glob("ready*"))) < 2:
     time.sleep(0.01)
-print(load_reference(digits(), Slow(), cache_dir=folder / "cache").fid_floor)
+asked = {{}} if {alike} else {{"a": {{"swd_images": 5}}, "b": {{"neighbours": 5}}}}[sys.argv[1]]
+print(load_reference(digits(), Slow(), cache_dir=folder / "cache", **asked).fid_floor)
 """
 
 
-def test_processes_compute_once(tmp_path: Path) -> None:
-    code = PROCESS.format(here=str(Path(__file__).parent), folder=str(tmp_path))
+@pytest.mark.parametrize("alike", [True, False])
+def test_processes_compute_once(alike: bool, tmp_path: Path) -> None:
+    code = PROCESS.format(here=str(Path(__file__).parent), folder=str(tmp_path), alike=alike)
     running = [
         subprocess.Popen(
             [sys.executable, "-c", code, name],

@@ -4,7 +4,8 @@ from report_records import MACHINE, record
 from small_spec import plan
 
 from harness.report import frames
-from harness.report.provenance import machine, protocol
+from harness.report.provenance import cost, machine, protocol
+from harness.report.tables import CLOCKS
 from harness.report.verify import compare
 
 STYLED = {
@@ -52,6 +53,32 @@ def test_truncation_is_said_where_there_is_any(tmp_path):
     *_, line = last_lines(tmp_path, **STYLED, evaluate__truncation=0.7)
     assert line == "- Generated images: truncation 0.7; path lengths without it."
     assert len(last_lines(tmp_path / "not", **STYLED, evaluate__truncation=1)) == 1
+
+
+def test_the_eval_tax_is_a_column_for_every_level(results, levelled_results):
+    head, _, line, _, words = cost(results).splitlines()
+    column = head.split(" | ").index("eval tax")
+    assert head.split(" | ")[column - 1] == "evaluation (s)"
+    taxes = sorted(
+        clocks["eval"] / sum(clocks.values())
+        for seed in (0, 1, 2)
+        if (clocks := {name: last(results, "-", seed, name) for name in CLOCKS})
+    )
+    low, median, high = (f"{tax:.1%}" for tax in taxes)
+    assert line.split(" | ")[column] == f"{median} ({low} to {high})"
+    assert line.split(" | ")[column - 1].count("%") == 0
+    assert words.endswith("that of evaluations is the *eval tax*.")
+    lines = cost(levelled_results).splitlines()[2:4]
+    assert all("%" in line.split(" | ")[column] for line in lines)
+
+
+def last(results, level, seed, clock):
+    (curve,) = (
+        curves[seed]
+        for cell, curves in results.curves.items()
+        if (cell.level, cell.quantity) == (level, f"time/{clock}_sec")
+    )
+    return curve[-1][1]
 
 
 def resumed(folder, *places):
