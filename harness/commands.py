@@ -71,7 +71,9 @@ class Job:
     @property
     def _checkpoints_gib(self) -> float:
         """All that is there at one time: one more in each run under way, while it is written."""
-        sizes = sorted((checkpoint_gib(run.spec) for run in self.plan.runs), reverse=True)
+        plan = self.plan
+        of_level = {level: checkpoint_gib(plan.first_run(level).spec) for level in plan.levels}
+        sizes = sorted((of_level[run.level] for run in plan.runs), reverse=True)
         return (self.keeping.count + 1) * sum(sizes[: self.jobs])
 
     def describe(self) -> str:
@@ -136,7 +138,7 @@ class Job:
         from harness.report.write import write
 
         results = frames.collect(self.plan, self.runs_dir)
-        if not (results.outcomes["status"] == Status.FINISHED.value).any():
+        if Status.FINISHED not in results.outcomes["status"]:
             raise RecordsError(
                 f"{self.runs_dir}: no run has finished, so there is nothing to report; see the "
                 "log.txt of each run"

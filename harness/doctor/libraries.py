@@ -29,7 +29,7 @@ BROKEN = (
 """What libraries of versions that do not fit raise when they are imported or first used."""
 IMPORTED = (
     *("packaging", "numpy", "torch", "torchvision", "harness.compat", "yaml", "pydantic", "rich"),
-    *("PIL", "filelock", "safetensors.torch", "scipy.linalg", "pandas", "matplotlib", "skimage"),
+    *("PIL", "filelock", "safetensors.torch", "scipy.linalg", "matplotlib", "skimage"),
     *("sklearn.datasets", "imageio", "torch_fidelity.feature_extractor_inceptionv3"),
 )
 """What runs and reports import; ``harness.compat`` brings mmengine."""

@@ -149,15 +149,17 @@ def _best(results: Results, cell: Cell) -> float:
     pick: Callable[[list[float]], float]
     pick = max if lookup(cell.quantity).better == "higher" else min
 
-    def best(curve: Curve) -> float:
-        final = [
-            value
-            for kimg, value in curve
-            if growth.stage(max(round(kimg * 1000) - 1, 0)).scale == growth.scales[-1]
-        ]
-        return pick(final or [curve[-1][1]])
+    curves = results.curves[cell].values()
+    final = {
+        kimg
+        for kimg in {kimg for curve in curves for kimg, _ in curve}
+        if growth.stage(max(round(kimg * 1000) - 1, 0)).scale == growth.scales[-1]
+    }
 
-    return spread([best(curve) for curve in results.curves[cell].values()]).median
+    def best(curve: Curve) -> float:
+        return pick([value for kimg, value in curve if kimg in final] or [curve[-1][1]])
+
+    return spread([best(curve) for curve in curves]).median
 
 
 def _record(line: SummaryLine) -> list[object]:
