@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from io import FileIO
 from pathlib import Path
 from typing import Any, TypedDict
@@ -56,7 +57,10 @@ class RunFolder:
         self.path = path
         self.rows_file = path / "rows.jsonl"
         self._rows: FileIO | None = None
-        self._lock = FileLock(path / ".lock")
+
+    @cached_property
+    def _lock(self) -> FileLock:
+        return FileLock(self.path / ".lock")
 
     def lock(self, wait_sec: float = 0.0) -> bool:
         """Take the run for this process, until it ends or unlocks it; False if another has it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from harness.records.machine_file import read_machine
 from harness.records.rows import checked
 from harness.records.store import RunFolder
 from harness.records.types import Outcome, Row, Status
-from harness.report.tabular import Table, csv_text, read_csv
+from harness.report.tabular import Table, read_csv
 from harness.spec.vocabulary import NAME
 from harness.spec.yaml_text import Unreadable, parse
 
@@ -73,6 +73,8 @@ class Results:
     rows: Table
     outcomes: Table
     machine: Mapping[str, Any]
+    derived: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What was computed from all of this, by its name: report and figures ask several times."""
 
     @cached_property
     def finished(self) -> dict[str, list[int]]:
@@ -188,11 +190,6 @@ def _check(record: Sequence[Any], known: Container[tuple[str, int]]) -> None:
         raise RecordsError(f"status {rest[0]!r:.60} is not one of {', '.join([*Status, MISSING])}")
 
 
-def table_text(table: Table) -> str:
-    """Return a table as CSV that ``read`` takes back bit for bit."""
-    return csv_text([*table], zip(*table.values(), strict=True))
-
-
 def _table(names: Iterable[str], records: Iterable[Sequence[Any]]) -> Table:
     columns = [[*column] for column in zip(*records, strict=True)]
     return dict(zip(names, columns or [[] for _ in names], strict=True))
@@ -235,9 +232,12 @@ def _machine(folders: Iterable[RunFolder]) -> dict[str, Any]:
     """
     groups: dict[tuple[str, Any], dict[str, Any]] = {}
     resumed: list[dict[str, Any]] = []
+    before = ""
     for folder in folders:
-        if os.path.lexists(folder.path / "machine.json"):
-            machine = read_machine(folder.path / "machine.json")
+        path = folder.path / "machine.json"
+        if os.path.lexists(path) and (text := read_record(path)) != before:
+            machine = read_machine(path)
+            before = "" if "resumed" in machine else text  # else it says nothing new
             resumed += [{"run": folder.path.name, **at} for at in machine.pop("resumed", [])]
             source = (machine.get("source") or {}).get("digest")
             groups.setdefault((kind(machine), source), machine)

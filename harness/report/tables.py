@@ -71,7 +71,11 @@ class TimingLine:
 
 def summary(results: Results) -> list[SummaryLine]:
     """Return a line for each metric, level and arm that has a finished run, the spec's order."""
-    return [line for metric in results.metrics for line in _of_metric(results, metric)]
+    if "summary" not in results.derived:
+        lines = [line for metric in results.metrics for line in _of_metric(results, metric)]
+        results.derived["summary"] = lines
+    found: list[SummaryLine] = results.derived["summary"]
+    return found
 
 
 def summary_text(results: Results) -> str:

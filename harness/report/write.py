@@ -15,9 +15,10 @@ from pathlib import Path
 from harness.errors import OutputError
 from harness.records.files import write_atomically, write_json
 from harness.records.store import dump_yaml
-from harness.report.frames import Results, table_text
+from harness.report.frames import Results
 from harness.report.markdown import PICTURES, report
 from harness.report.tables import summary_text, timing_text
+from harness.report.tabular import table_text
 
 SAMPLES = "samples.png"
 _FARTHEST = 1e100

@@ -8,6 +8,7 @@ from harness.errors import RecordsError
 from harness.records.types import Outcome, Row, Status
 from harness.report import figures, frames
 from harness.report.frames import Cell
+from harness.report.tabular import table_text
 from harness.report.write import write
 
 
@@ -60,7 +61,7 @@ def test_last_value_is_of_the_last_iteration_as_measured_last(plan, tmp_path):
 def test_rows_are_sorted_whatever_their_order_on_disk(plan, tmp_path):
     one = frames.collect(plan, record(plan, tmp_path / "a"))
     other = record(plan, tmp_path / "b", lambda level, seed, rows: rows[::-1])
-    assert frames.table_text(one.rows) == frames.table_text(frames.collect(plan, other).rows)
+    assert table_text(one.rows) == table_text(frames.collect(plan, other).rows)
     assert list(dict.fromkeys(one.rows["arm"])) == ["real", "raw", "paper", "short", "mean", "run"]
 
 
@@ -75,7 +76,7 @@ def test_values_survive_the_csv_to_the_bit(plan, tmp_path):
     for column in ("value", "sec", "kimg"):
         pairs = zip(collected.rows[column], back.rows[column], strict=True)
         assert all(struct.pack("<d", a) == struct.pack("<d", b) for a, b in pairs)
-    assert frames.table_text(back.rows) == frames.table_text(collected.rows)
+    assert table_text(back.rows) == table_text(collected.rows)
     assert back.outcomes == collected.outcomes
     assert back.machine == MACHINE
     assert back.plan == plan
