@@ -15,7 +15,6 @@ from harness.plan.expand import ONLY_LEVEL, Plan, expand
 from harness.plan.keeping import Keeping, checkpoint_gib
 from harness.plan.price import Price, best_jobs, price, snapshots, snapshots_gib
 from harness.records.files import read_json, write_atomically
-from harness.records.store import RunFolder, dump_yaml
 from harness.records.types import Outcome, Status
 from harness.spec.load import load
 from harness.spec.schema import Spec
@@ -106,6 +105,7 @@ class Job:
         from harness.launch import local
         from harness.launch.progress import Display
         from harness.launch.worker import Machine, ended
+        from harness.records.store import dump_yaml
 
         print(self.describe(), end="\n\n", flush=True)
         self._check_folders()
@@ -164,6 +164,8 @@ class Job:
             probe.unlink(missing_ok=True)  # another process may have looked, too
 
     def _set_aside(self) -> None:
+        from harness.records.store import RunFolder
+
         for run in self.plan.runs:
             folder = RunFolder(self.runs_dir / run.name)
             if folder.path.exists() and not folder.lock():

@@ -54,12 +54,12 @@ class Growth(Finding):
         low, high = min(report[most]), max(report[most])
         middle = statistics.median(report[most])
         earlier = statistics.median(report[before])
-        ratios = [sec / earlier for sec in (middle, low, high)]
-        bound = most / before
+        ratio, least, largest = (sec / earlier for sec in (middle, low, high))
+        bound = round(most / before, 2)
         what = f"a report over {most} runs / one over {before}"
         return (
             Goal(f"a report over {most} runs", middle, low, high, "at most", _MOST_SEC, "s"),
-            Goal(what, *ratios, "at most", round(bound, 2)),
+            Goal(what, ratio, least, largest, "at most", bound),
         )
 
     def csv(self) -> str:

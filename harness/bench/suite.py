@@ -22,6 +22,10 @@ BENCHMARKS = (
     "certificate",
     "threads",
     "singan_schedule",
+    "command_times",
+    "run_start",
+    "report_growth",
+    "preparation",
 )
 GOALS = "goals.csv"
 _COLUMNS = ("benchmark", *(field.name for field in fields(Goal)))
