@@ -147,7 +147,8 @@ def test_the_torch_free_packages_name_no_torch(package):
 LAYERS = (
     ("cli", "commands", "arguments"),
     ("conformance",),
-    ("report", "bench", "drawing", "doctor"),
+    ("bench",),
+    ("report", "drawing", "doctor"),
     ("launch",),
     ("engine",),
     ("hooks",),
