@@ -84,7 +84,7 @@ def _columns(rows: Sequence[Row]) -> Columns:
 def _at_once(lines: Sequence[str]) -> Columns | None:
     """Return the columns of lines that are all as runs write them; None where one may not be.
 
-    A report over many runs reads most of its time, and a row by itself takes five times as long.
+    A report over many runs spends much of its time here.
     """
     try:
         found = [_DECODER.raw_decode(line) for line in lines]
