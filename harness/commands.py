@@ -15,7 +15,6 @@ from harness.plan.expand import ONLY_LEVEL, Plan, expand
 from harness.plan.keeping import Keeping, checkpoint_gib
 from harness.plan.price import Price, best_jobs, price, snapshots, snapshots_gib
 from harness.records.files import read_json, write_atomically
-from harness.records.store import RunFolder, dump_yaml
 from harness.records.types import Outcome, Status
 from harness.spec.load import load
 from harness.spec.schema import Spec
@@ -71,7 +70,9 @@ class Job:
     @property
     def _checkpoints_gib(self) -> float:
         """All that is there at one time: one more in each run under way, while it is written."""
-        sizes = sorted((checkpoint_gib(run.spec) for run in self.plan.runs), reverse=True)
+        plan = self.plan
+        of_level = {level: checkpoint_gib(plan.first_run(level).spec) for level in plan.levels}
+        sizes = sorted((of_level[run.level] for run in plan.runs), reverse=True)
         return (self.keeping.count + 1) * sum(sizes[: self.jobs])
 
     def describe(self) -> str:
@@ -104,6 +105,7 @@ class Job:
         from harness.launch import local
         from harness.launch.progress import Display
         from harness.launch.worker import Machine, ended
+        from harness.records.store import dump_yaml
 
         print(self.describe(), end="\n\n", flush=True)
         self._check_folders()
@@ -136,7 +138,7 @@ class Job:
         from harness.report.write import write
 
         results = frames.collect(self.plan, self.runs_dir)
-        if not (results.outcomes["status"] == Status.FINISHED.value).any():
+        if Status.FINISHED not in results.outcomes["status"]:
             raise RecordsError(
                 f"{self.runs_dir}: no run has finished, so there is nothing to report; see the "
                 "log.txt of each run"
@@ -162,6 +164,8 @@ class Job:
             probe.unlink(missing_ok=True)  # another process may have looked, too
 
     def _set_aside(self) -> None:
+        from harness.records.store import RunFolder
+
         for run in self.plan.runs:
             folder = RunFolder(self.runs_dir / run.name)
             if folder.path.exists() and not folder.lock():

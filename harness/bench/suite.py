@@ -29,6 +29,10 @@ BENCHMARKS = (
     "scoring",
     "fid_algebra",
     "singan_schedule",
+    "command_times",
+    "run_start",
+    "report_growth",
+    "preparation",
 )
 GOALS = "goals.csv"
 _COLUMNS = ("benchmark", *(field.name for field in fields(Goal)))

@@ -99,12 +99,14 @@ class Listing:
         names: one per image, sorted where they are paths.
         read: name to encoded bytes; raises BrokenImageError, or DataError for an unreadable file.
         decode: encoded bytes to an RGB image; raises BrokenImageError.
+        files: whose bytes these are, if any; no image changes without one of them.
     """
 
     name: str
     names: Sequence[str]
     read: Callable[[str], bytes]
     decode: Callable[[bytes], Image.Image]
+    files: Sequence[str | Path] = ()
 
 
 class BrokenImageError(Exception):

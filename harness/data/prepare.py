@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import PIL
 from filelock import FileLock
 
 from harness.data import (
-    BrokenImageError,
     DataSource,
     Listing,
     Pixels,
@@ -29,10 +27,8 @@ from harness.data import (
     sealed,
 )
 from harness.data.sources import decoded, opened
+from harness.data.stamps import known_key
 from harness.errors import OutputError, SpecError
-
-FORMAT = 1
-"""Version of the cache's layout and of the way from bytes to pixels."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,7 @@ def prepare(source: DataSource, scales: Sequence[int], cache_dir: Path) -> Prepa
             [f"scales {refused}: allowed are powers of two from 1 to {source.resolution}"]
         )
     with opened(source) as listing:
-        folder = cache_dir.expanduser() / key(listing, source)
+        folder = cache_dir.expanduser() / known_key(listing, source, cache_dir.expanduser())
         with _locked(folder):
             entry = _read(folder)
             if missing := [s for s in wanted if s not in entry.scales]:
@@ -102,20 +98,6 @@ def area_averages(image: Pixels, scales: Sequence[int]) -> dict[int, Pixels]:
             return averages
         sums = sums[:, ::2] + sums[:, 1::2]
         sums = sums[:, :, ::2] + sums[:, :, 1::2]
-
-
-def key(listing: Listing, source: DataSource) -> str:
-    """Return the folder's name in the cache of these bytes under these options; reads them all."""
-    options = [FORMAT, PIL.__version__, source.type]
-    options += [source.resolution, source.crop, source.broken]
-    key = hashlib.sha256(json.dumps(options).encode())
-    for name in listing.names:
-        try:
-            data = listing.read(name)
-        except BrokenImageError as problem:
-            data = str(problem).encode()
-        key.update(f"{name!a} {len(data)} ".encode() + hashlib.sha256(data).digest())
-    return key.hexdigest()[:32]
 
 
 def damaged(folder: Path) -> tuple[str, ...]:

@@ -169,7 +169,8 @@ def _folder(root: Path, max_images: int | None) -> Listing:
             raise DataError(f"cannot read {path!r}: {error.strerror}; mend it") from error
 
     names = image_names(_walk(root), root)[:max_images]
-    return Listing(printable(root.resolve().name, 100), names, read, decode)
+    files = [os.path.join(root, name) for name in names]
+    return Listing(printable(root.resolve().name, 100), names, read, decode, files)
 
 
 def _walk(root: Path) -> Iterator[str]:
@@ -237,4 +238,4 @@ def _members(root: Path, archive: zipfile.ZipFile, max_images: int | None) -> Li
         return data
 
     names = image_names(iter(members), root)[:max_images]
-    return Listing(printable(root.stem, 100), names, read, decode)
+    return Listing(printable(root.stem, 100), names, read, decode, [root])

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from harness.data import DataSource, photograph
-from harness.data.prepare import damaged, key
+from harness.data.prepare import damaged
 from harness.data.sources import load, opened
+from harness.data.stamps import key
 from harness.doctor.finding import Finding, State, counted, shown, size, some
 from harness.errors import HarnessError
 from harness.metrics.reference import read_tensors

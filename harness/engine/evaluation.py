@@ -62,6 +62,7 @@ class ArmsEvaluator(Evaluator):
             cache_dir=cache_dir,
             swd_images=swd if "swd" in settings.metrics else 0,
             neighbours=neighbours(settings.metrics),
+            pixels_digest=real.digest,
         )
         self.paths = PathLengths(settings, self.extractor, seed, self.scale, device, self.drawn)
 

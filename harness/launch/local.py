@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.forkserver import ensure_running
 from pathlib import Path
@@ -68,7 +69,7 @@ def execute(
         while waiting or active:
             while waiting and len(active) < machine.jobs:
                 active.append(_start(waiting.pop(0), runs_dir, machine))
-            time.sleep(_POLL_SEC)
+            connection.wait([one.process.sentinel for one in active], _POLL_SEC)
             watch(active)
             last, before = time.monotonic(), last
             _end_stalled(active, min(last - before, _LOOKED_AWAY_SEC), machine.keeping.stall_sec)

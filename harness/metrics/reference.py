@@ -5,6 +5,7 @@ can never be scored against old statistics. Processes that ask at the same time 
 them to compute; a lock ends with its process, so a killed one blocks nobody.
 """
 
+import contextlib
 import hashlib
 import math
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ def load_reference(
     cache_dir: Path,
     swd_images: int = 0,
     neighbours: int = 0,
+    pixels_digest: str = "",
 ) -> Reference:
     """Read the reference of real images from the cache, or compute and keep it.
 
@@ -87,6 +89,8 @@ def load_reference(
         swd_images: how many randomly chosen images give patches for swd, 0 for none. Each takes
             75 KB a pyramid level.
         neighbours: to how many neighbours of each image distances are wanted, fewer than N.
+        pixels_digest: tells these images from all others; spares reading every pixel for the
+            cache's name once that is known.
 
     Raises:
         DataError: images are of the wrong type or too few.
@@ -97,7 +101,9 @@ def load_reference(
     _check_counts(len(images), swd_images, neighbours)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        digest, tensors = _kept(images, extractor, cache_dir, swd_images, neighbours)
+        digest, tensors = _kept(
+            images, extractor, cache_dir, pixels_digest, swd_images, neighbours
+        )
     except OSError as error:
         raise OutputError(
             f"cannot keep a reference in {cache_dir} ({error.strerror}): choose a writable folder"
@@ -126,26 +132,54 @@ def _check_counts(images: int, swd_images: int, neighbours: int) -> None:
         )
 
 
-def _digest(images: Tensor, extractor: Extractor, swd_images: int, neighbours: int) -> str:
+def _known_digest(images: Tensor, protocol: str, cache_dir: Path, pixels_digest: str) -> str:
+    """Return ``_digest``, from the cache where it was found for the same images before."""
+    if not pixels_digest:
+        return _digest(images, protocol)
+    name = hashlib.sha256(f"{protocol}; pixels {pixels_digest}".encode()).hexdigest()
+    path = cache_dir / f"{name[:32]}.name"
+    with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
+        digest, _, seal = path.read_text("ascii").partition(" ")
+        if seal == _seal(name, digest):
+            return digest
+    digest = _digest(images, protocol)
+    path.write_text(f"{digest} {_seal(name, digest)}", "ascii")  # sealed: half of it is none
+    return digest
+
+
+def _seal(name: str, digest: str) -> str:
+    return hashlib.sha256(f"{name} {digest}".encode()).hexdigest()
+
+
+def _protocol(images: Tensor, extractor: Extractor, swd_images: int, neighbours: int) -> str:
     shape = "x".join(map(str, images.shape))
     protocol = f"{_PROTOCOL}; swd {swd_images}; {extractor.name} {extractor.digest}; {shape}"
     # Named only where it is there, so that files without it are found as before.
-    protocol += f"; neighbours {neighbours}" if neighbours else ""
+    return protocol + (f"; neighbours {neighbours}" if neighbours else "")
+
+
+def _digest(images: Tensor, protocol: str) -> str:
     digest = hashlib.sha256(protocol.encode())
     digest.update(images.cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 
 def _kept(
-    images: Tensor, extractor: Extractor, cache_dir: Path, swd_images: int, neighbours: int
+    images: Tensor,
+    extractor: Extractor,
+    cache_dir: Path,
+    pixels_digest: str,
+    swd_images: int,
+    neighbours: int,
 ) -> tuple[str, dict[str, Tensor]]:
     """Return digest and tensors of one file; where it is not there, compute and write it."""
-    digest = _digest(images, extractor, swd_images, neighbours)
+    protocol = _protocol(images, extractor, swd_images, neighbours)
+    digest = _known_digest(images, protocol, cache_dir, pixels_digest)
     path = cache_dir / f"{extractor.name}-{digest[:32]}.reference"
     with FileLock(f"{path}.lock"):
         tensors = read_tensors(path)
         if tensors is None and (swd_images or neighbours):
-            _, tensors = _kept(images, extractor, cache_dir, 0, 0)
+            _, tensors = _kept(images, extractor, cache_dir, pixels_digest, 0, 0)
             features = tensors["features"].to(extractor.device)
             tensors |= _more(images, features, swd_images, neighbours)
             write_tensors(path, tensors)

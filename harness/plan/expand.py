@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from harness.plan.arms import Arm, arms
-from harness.spec.identity import digest
+from harness.spec.identity import digest_of, texts
 from harness.spec.load import apply_override, validated
 from harness.spec.schema import ReduceLR, Spec
 
@@ -31,18 +31,22 @@ class Run:
     spec: Spec
     reduce_lr: ReduceLR | None = None
 
-    @cached_property
+    @property
     def settings(self) -> dict[str, Any]:
         """Everything that decides the run's numbers, as it is written into its folder."""
-        spec = self.spec.model_dump(mode="json", exclude={"question", "factors", "tiers", "seeds"})
-        rule = None if self.reduce_lr is None else self.reduce_lr.model_dump(mode="json")
-        return {"level": self.level, "seed": self.seed, "reduce_lr": rule, **spec}
+        return {**self._own, **self.spec.of_a_run}
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Folder of the run: level, seed, and the digest of its settings."""
         level = "" if self.level == ONLY_LEVEL else f"{self.level}-"
-        return f"{level}seed{self.seed}-{digest(self.settings)}"
+        fields = {**texts(self._own), **self.spec.texts_of_a_run}
+        return f"{level}seed{self.seed}-{digest_of(fields)}"
+
+    @property
+    def _own(self) -> dict[str, Any]:
+        rule = None if self.reduce_lr is None else self.reduce_lr.model_dump(mode="json")
+        return {"level": self.level, "seed": self.seed, "reduce_lr": rule}
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,18 @@ class Plan:
         """What is evaluated in every run."""
         return arms(self.spec)
 
-    @property
+    @cached_property
     def levels(self) -> tuple[str, ...]:
         """The factors' levels in the spec's order."""
         return tuple(dict.fromkeys(run.level for run in self.runs))
+
+    def first_run(self, level: str) -> Run:
+        """Return the first run of a level, for what its seeds share."""
+        return self._first_runs[level]
+
+    @cached_property
+    def _first_runs(self) -> dict[str, Run]:
+        return {run.level: run for run in reversed(self.runs)}
 
     def settings(self) -> dict[str, Any]:
         """Return the resolved question, as it is written beside its runs and results."""

@@ -87,7 +87,11 @@ def price(
         earlier: a results folder of the same question, if there is one.
     """
     rates = RATES[device]
-    run_sec = tuple(shared * _run_sec(run.spec, rates) for run in plan.runs)
+    # A level's runs differ in their seeds alone.
+    of_level = {level: plan.first_run(level).spec for level in plan.levels}
+    sec_of = {level: shared * _run_sec(spec, rates) for level, spec in of_level.items()}
+    gib_of = {level: _disk_gib(spec) for level, spec in of_level.items()}
+    run_sec = tuple(sec_of[run.level] for run in plan.runs)
     source = f"{device}'s measured rates" if rates.measured else f"{device}'s rates, not measured"
     measured = None if earlier is None else _measured_run_sec(earlier)
     if measured is not None and earlier is not None:
@@ -95,7 +99,7 @@ def price(
         run_sec = tuple(sec * factor for sec in run_sec)
         source = f"the runs reported in {earlier}"
     minutes = _makespan(run_sec, jobs) / 60
-    disk = sum(_disk_gib(run.spec) for run in plan.runs)
+    disk = sum(gib_of[run.level] for run in plan.runs)
     return Price(minutes, run_sec, disk, source)
 
 

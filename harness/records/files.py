@@ -90,7 +90,8 @@ def read_json(path: Path) -> dict[str, Any]:
     text = read_record(path, _LARGEST_BYTES)
     try:
         value = json.loads(text)
-        json.dumps(value, ensure_ascii=False).encode()  # halves of characters are no text
+        if "\\u" in text:  # halves of characters are no text
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise RecordsError(f"{path}: is not JSON: was it cut off?") from None
     if not isinstance(value, dict):

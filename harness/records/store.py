@@ -16,7 +16,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from io import FileIO
 from pathlib import Path
 from typing import Any, TypedDict
@@ -25,14 +26,12 @@ from filelock import FileLock, Timeout
 
 from harness.errors import RecordsError
 from harness.records.files import (
-    check_format,
     read_json,
-    read_record,
     write_atomically,
     write_json,
     writing,
 )
-from harness.records.rows import checked
+from harness.records.rows import Columns, read_columns, read_rows
 from harness.records.types import FORMAT, Outcome, Row, Status
 from harness.spec.yaml_text import dump
 
@@ -58,7 +57,10 @@ class RunFolder:
         self.path = path
         self.rows_file = path / "rows.jsonl"
         self._rows: FileIO | None = None
-        self._lock = FileLock(path / ".lock")
+
+    @cached_property
+    def _lock(self) -> FileLock:
+        return FileLock(self.path / ".lock")
 
     def lock(self, wait_sec: float = 0.0) -> bool:
         """Take the run for this process, until it ends or unlocks it; False if another has it.
@@ -185,28 +187,11 @@ class RunFolder:
 
     def rows(self) -> list[Row]:
         """Return all whole rows; a last line cut off by a crash is left out."""
-        return list(self._read())
+        return read_rows(self.rows_file)
 
-    def _read(self) -> Iterator[Row]:
-        if not os.path.lexists(self.rows_file):
-            return
-        lines = read_record(self.rows_file).splitlines(keepends=True)
-        if not lines or not lines[0].endswith("\n"):
-            raise RecordsError(f"{self.rows_file}:1: holds no format: was it cut off?")
-        for number, line in enumerate(lines, 1):
-            if not line.endswith("\n"):
-                return
-            try:
-                value = json.loads(line)
-                if number == 1:
-                    check_format(self.rows_file, value.get("format"))
-                else:
-                    yield checked(Row(**value))
-            except (ValueError, TypeError, AttributeError, RecursionError):
-                raise RecordsError(f"{self.rows_file}:{number}: is not a row") from None
-            except RecordsError as error:
-                place = "" if number == 1 else f"{self.rows_file}:{number}: "
-                raise RecordsError(f"{place}{error}") from None
+    def columns(self) -> Columns:
+        """Return the same by their fields, much faster."""
+        return read_columns(self.rows_file)
 
 
 def _write_whole(file: FileIO, data: bytes) -> None:

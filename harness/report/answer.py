@@ -12,6 +12,9 @@ from harness.report.tables import SummaryLine, summary
 from harness.report.wording import code, number
 from harness.spec.vocabulary import RAW
 
+MOST_LEVELS = 6
+"""Of one figure: panels and lines of more of them cover each other."""
+
 
 def answer(results: Results) -> str:
     """Say which arm, or which level, is best in the main metric, and how surely."""
@@ -53,6 +56,22 @@ def of_interest(lines: Sequence[SummaryLine]) -> list[str]:
     means = {name: sum(m) / len(m) for name, m in medians.items() if name not in {RAW, REAL}}
     shadow = best_of(means, lines[0].cell.quantity) if means else None
     return [name for name in (RAW, shadow) if name in medians]
+
+
+def shown_levels(results: Results) -> tuple[str, ...]:
+    """Return the levels that fit into a figure, in the plan's order: the first, and the best.
+
+    The best are those of the arm of interest with the best values; the tables hold all.
+    """
+    levels, metric = results.plan.levels, main_metric(results)
+    lines = [line for line in summary(results) if line.cell.quantity == metric]
+    if len(levels) <= MOST_LEVELS or not lines:
+        return levels[:MOST_LEVELS]
+    arm = of_interest(lines)[-1]
+    ranked = _ranked({line.cell.level: line for line in lines if line.cell.arm == arm})
+    best = [level for level in [*ranked, *levels] if level != levels[0]]
+    chosen = {levels[0], *list(dict.fromkeys(best))[: MOST_LEVELS - 1]}
+    return tuple(level for level in levels if level in chosen)
 
 
 def _of_arms(results: Results, lines: Sequence[SummaryLine]) -> str:

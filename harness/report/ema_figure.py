@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from harness.plan.arms import Arm
-from harness.report.answer import main_metric, title
+from harness.report.answer import main_metric, shown_levels, title
 from harness.report.canvas import GREY, Look, figure, legend, look, plain_log, png, scale_y
 from harness.report.frames import REAL, Cell, Results
 from harness.report.statistics import Spread, spread
@@ -29,7 +29,7 @@ _Point = tuple[int, Arm, Spread]
 def ema(results: Results) -> bytes | None:
     """Draw every shadow's last value, raw's range and the floor; None without a half-life."""
     metric = main_metric(results) or ""
-    points = {level: _points(results, level, metric) for level in results.plan.levels}
+    points = {level: _points(results, level, metric) for level in shown_levels(results)}
     levels = [level for level in points if points[level]]
     if not any(arm.half_life_kimg for level in levels for _, arm, _ in points[level]):
         return None

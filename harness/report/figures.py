@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from harness.report.answer import main_metric, of_interest, title
+from harness.report.answer import main_metric, of_interest, shown_levels, title
 from harness.report.canvas import (
     KIMG,
     RAW_LOOK,
@@ -65,7 +65,7 @@ DRAWINGS: Mapping[str, Callable[[Results], bytes | None]] = {
 
 
 def _series(results: Results, metric: str) -> dict[str, tuple[Cell, Look]]:
-    levels = results.plan.levels
+    levels = shown_levels(results)
     if len(levels) == 1:
         cells = {arm.name: Cell(levels[0], arm.name, metric) for arm in results.plan.arms}
         looks = [RAW_LOOK, *map(look, range(len(cells)))]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from harness.errors import RecordsError
 from harness.plan.arms import Arm, arms
@@ -15,15 +18,14 @@ from harness.plan.expand import Plan, Run, from_settings
 from harness.records.files import read_record
 from harness.records.machine import kind
 from harness.records.machine_file import read_machine
-from harness.records.quantities import lookup
 from harness.records.rows import checked
 from harness.records.store import RunFolder
 from harness.records.types import Outcome, Row, Status
-from harness.report.tabular import csv_text, read_csv
+from harness.report.tabular import Table, read_csv
 from harness.spec.vocabulary import NAME
 from harness.spec.yaml_text import Unreadable, parse
 
-if TYPE_CHECKING:  # pandas costs half a second that `harness --help` should not pay
+if TYPE_CHECKING:  # only who asks for a frame pays half a second for pandas
     import pandas as pd
 
 ROW_TYPES = {
@@ -71,19 +73,28 @@ class Results:
     """
 
     plan: Plan
-    rows: pd.DataFrame
-    outcomes: pd.DataFrame
+    rows: Table
+    outcomes: Table
     machine: Mapping[str, Any]
+    derived: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What was computed from all of this, by its name: report and figures ask several times."""
+
+    def frame(self) -> pd.DataFrame:
+        """Return the rows as a pandas frame, a column each of ``ROW_TYPES``."""
+        import pandas
+
+        return pandas.DataFrame(self.rows)
 
     @cached_property
     def finished(self) -> dict[str, list[int]]:
         """Seeds of the finished runs of each level, in the plan's order."""
         table = zip(*(self.outcomes[name] for name in ("level", "seed", "status")), strict=True)
         done = {(level, seed) for level, seed, status in table if status == Status.FINISHED}
-        return {
-            level: [r.seed for r in self.plan.runs if r.level == level and (level, r.seed) in done]
-            for level in self.plan.levels
-        }
+        found: dict[str, list[int]] = {level: [] for level in self.plan.levels}
+        for run in self.plan.runs:
+            if (run.level, run.seed) in done:
+                found[run.level].append(run.seed)
+        return found
 
     @cached_property
     def curves(self) -> dict[Cell, dict[int, Curve]]:
@@ -91,20 +102,21 @@ class Results:
 
         An evaluation that a resumed run repeated counts once, as it was measured last.
         """
-        found: dict[Cell, dict[int, dict[int, tuple[float, float]]]] = {}
-        names = ("level", "seed", "arm", "quantity", "iteration", "kimg", "value")
-        table = zip(*(self.rows[name].tolist() for name in names), strict=True)
-        for level, seed, arm, quantity, iteration, kimg, value in table:
-            if seed in self.finished[level]:
-                seeds = found.setdefault(Cell(level, arm, quantity), {})
-                seeds.setdefault(seed, {})[iteration] = (kimg, value)
+        done = {(level, seed) for level, seeds in self.finished.items() for seed in seeds}
+        found: defaultdict[tuple[str, str, str, int], dict[int, tuple[float, float]]]
+        found = defaultdict(dict)
+        names = ("level", "arm", "quantity", "seed", "iteration", "kimg", "value")
+        table = zip(*(self.rows[name] for name in names), strict=True)
+        for level, arm, quantity, seed, iteration, kimg, value in table:
+            if (level, seed) in done:
+                found[level, arm, quantity, seed][iteration] = (kimg, value)
+        cells: dict[Cell, dict[int, Curve]] = {}
+        for (level, arm, quantity, seed), points in found.items():
+            curve = [points[at] for at in sorted(points)]
+            cells.setdefault(Cell(level, arm, quantity), {})[seed] = curve
         return {
-            cell: {
-                seed: [seeds[seed][at] for at in sorted(seeds[seed])]
-                for seed in self.finished[cell.level]
-                if seed in seeds
-            }
-            for cell, seeds in found.items()
+            cell: {seed: curves[seed] for seed in self.finished[cell.level] if seed in curves}
+            for cell, curves in cells.items()
         }
 
     @cached_property
@@ -116,7 +128,7 @@ class Results:
 
     def run(self, level: str) -> Run:
         """Return the first run of a level, for the settings that its seeds share."""
-        return next(run for run in self.plan.runs if run.level == level)
+        return self.plan.first_run(level)
 
     def arms(self, level: str) -> tuple[Arm, ...]:
         """Return the arms of a level; a factor may change what an average spans."""
@@ -144,9 +156,16 @@ def collect(plan: Plan, runs_dir: Path) -> Results:
             f"{runs_dir}: holds no run of this spec: "
             f"run `harness run experiments/{plan.experiment}.yaml --tier {plan.tier}` first"
         )
-    rows = [record for run, folder in runs for record in _records(run, folder.rows())]
-    outcomes = [_ending(run, folder) for run, folder in runs]
-    return _results(plan, rows, outcomes, _machine(present))
+    rows: dict[str, list[Any]] = {name: [] for name in ROW_TYPES}
+    for run, folder in runs:
+        columns = folder.columns()
+        who = {"run": run.name, "level": run.level, "seed": run.seed}
+        for name, value in who.items():
+            rows[name] += [value] * len(columns.value)
+        for name, column in columns._asdict().items():
+            rows[name] += column
+    outcomes = _table(OUTCOME_TYPES, [_ending(run, folder) for run, folder in runs])
+    return Results(plan, _sorted(plan, rows), outcomes, _machine(present))
 
 
 def read(results_dir: Path) -> Results:
@@ -157,16 +176,16 @@ def read(results_dir: Path) -> Results:
     """
     machine = read_machine(results_dir / "machine.json")
     plan = _plan(results_dir / "spec.yaml")
-    rows = read_csv(results_dir / "runs.csv", ROW_TYPES)
-    outcomes = read_csv(results_dir / "outcomes.csv", OUTCOME_TYPES)
+    rows = _table(ROW_TYPES, read_csv(results_dir / "runs.csv", ROW_TYPES))
+    outcomes = _table(OUTCOME_TYPES, read_csv(results_dir / "outcomes.csv", OUTCOME_TYPES))
     known = {(run.level, run.seed) for run in plan.runs}
-    for name, records in (("runs.csv", rows), ("outcomes.csv", outcomes)):
-        for number, record in enumerate(records, 2):
+    for name, table in (("runs.csv", rows), ("outcomes.csv", outcomes)):
+        for number, record in enumerate(zip(*table.values(), strict=True), 2):
             try:
                 _check(record, known)
             except RecordsError as error:
                 raise RecordsError(f"{results_dir / name}:{number}: {error}") from None
-    return _results(plan, rows, outcomes, machine)
+    return Results(plan, _sorted(plan, rows), outcomes, machine)
 
 
 def _check(record: Sequence[Any], known: Container[tuple[str, int]]) -> None:
@@ -180,44 +199,29 @@ def _check(record: Sequence[Any], known: Container[tuple[str, int]]) -> None:
         raise RecordsError(f"status {rest[0]!r:.60} is not one of {', '.join([*Status, MISSING])}")
 
 
-def frame_text(frame: pd.DataFrame) -> str:
-    """Return a frame as CSV that ``read`` takes back bit for bit."""
-    columns = [frame[name].tolist() for name in frame.columns]
-    return csv_text(list(frame.columns), zip(*columns, strict=True))
+def _table(names: Iterable[str], records: Iterable[Sequence[Any]]) -> Table:
+    columns = [[*column] for column in zip(*records, strict=True)]
+    return dict(zip(names, columns or [[] for _ in names], strict=True))
 
 
-def _results(
-    plan: Plan,
-    rows: Sequence[Sequence[Any]],
-    outcomes: Sequence[Sequence[Any]],
-    machine: Mapping[str, Any],
-) -> Results:
-    import pandas as pd
-
-    for quantity in sorted({record[4] for record in rows}):
-        lookup(quantity)
-    frame = pd.DataFrame(_sorted(plan, rows), columns=list(ROW_TYPES))
-    return Results(plan, frame, pd.DataFrame(outcomes, columns=list(OUTCOME_TYPES)), machine)
-
-
-def _sorted(plan: Plan, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-    # Rows that a resume repeated keep their order: sorting is stable.
+def _sorted(plan: Plan, rows: Table) -> Table:
+    """Order rows by run, arm, quantity and iteration; those that a resume repeated keep theirs."""
     runs = {(run.level, run.seed): number for number, run in enumerate(plan.runs)}
-    order = {name: number for number, name in enumerate((REAL, *(a.name for a in plan.arms)))}
+    first = (REAL, *(arm.name for arm in plan.arms))
+    arms = dict.fromkeys([*first, *sorted(set(rows["arm"]))])
+    keys = (
+        rows["iteration"],
+        _places(sorted(set(rows["quantity"])), rows["quantity"]),
+        _places(arms, rows["arm"]),
+        [runs[at] for at in zip(rows["level"], rows["seed"], strict=True)],
+    )
+    order = np.lexsort(keys).tolist()  # stable, the last key first
+    return {name: [column[at] for at in order] for name, column in rows.items()}
 
-    def key(record: Sequence[Any]) -> tuple[Any, ...]:
-        _, level, seed, arm, quantity, _, iteration, *_ = record
-        return runs[level, seed], order.get(arm, len(order)), arm, quantity, iteration
 
-    return sorted(rows, key=key)
-
-
-def _records(run: Run, rows: Iterable[Row]) -> list[list[Any]]:
-    who = (run.name, run.level, run.seed)
-    return [
-        [*who, r.arm, r.quantity, float(r.kimg), int(r.iteration), float(r.sec), float(r.value)]
-        for r in rows
-    ]
+def _places(names: Iterable[str], column: Iterable[str]) -> list[int]:
+    places = {name: number for number, name in enumerate(names)}
+    return [places[name] for name in column]
 
 
 def _ending(run: Run, folder: RunFolder) -> list[Any]:
@@ -237,9 +241,12 @@ def _machine(folders: Iterable[RunFolder]) -> dict[str, Any]:
     """
     groups: dict[tuple[str, Any], dict[str, Any]] = {}
     resumed: list[dict[str, Any]] = []
+    before = ""
     for folder in folders:
-        if os.path.lexists(folder.path / "machine.json"):
-            machine = read_machine(folder.path / "machine.json")
+        path = folder.path / "machine.json"
+        if os.path.lexists(path) and (text := read_record(path)) != before:
+            machine = read_machine(path)
+            before = "" if "resumed" in machine else text  # else it says nothing new
             resumed += [{"run": folder.path.name, **at} for at in machine.pop("resumed", [])]
             source = (machine.get("source") or {}).get("digest")
             groups.setdefault((kind(machine), source), machine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from harness.report import provenance
-from harness.report.answer import answer, main_metric, title
+from harness.report.answer import MOST_LEVELS, answer, main_metric, title
 from harness.report.frames import Results
 from harness.report.leaderboard import main_table, other_metrics, within_levels
 from harness.report.posthoc import rebuilt_answers, rebuilt_table
@@ -78,6 +78,9 @@ def _reading(results: Results) -> str:
 def _picture(results: Results, name: str) -> str:
     metric = main_metric(results)
     caption = PICTURES[name].format(metric=title(metric) if metric else "")
+    levels = len(results.plan.levels)
+    if levels > MOST_LEVELS and name != "samples.png":
+        caption += f"; of {levels} levels the first and the best"
     return f"![{caption}]({name})\n\n*{caption}.*"
 
 

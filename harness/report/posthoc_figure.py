@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.answer import main_metric, title
+from harness.report.answer import main_metric, shown_levels, title
 from harness.report.canvas import RAW_LOOK, figure, legend, look, plain_log, png, scale_y
 from harness.report.frames import Cell, Results
 from harness.report.posthoc import Length, lengths
@@ -23,7 +23,7 @@ _LIVE = "averaged in training"
 def posthoc(results: Results) -> bytes | None:
     """Draw a level a panel: rebuilt lengths as a line with its seeds' range, live ones as marks."""
     metric = main_metric(results) or ""
-    found = {level: lengths(results, level, metric) for level in results.plan.levels}
+    found = {level: lengths(results, level, metric) for level in shown_levels(results)}
     levels = [level for level in found if _finite([one.value for one in found[level]])]
     if not levels:
         return None

@@ -90,7 +90,7 @@ def _cost_cell(line: TimingLine, name: str) -> str:
 
 def outcomes(results: Results) -> str:
     """Return how many runs finished, and why the others did not."""
-    columns = (results.outcomes[name].tolist() for name in ("level", "seed", "status", "reason"))
+    columns = (results.outcomes[name] for name in ("level", "seed", "status", "reason"))
     every = list(zip(*columns, strict=True))
     others = [run for run in every if run[2] != Status.FINISHED]
     if not others:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.report.answer import main_metric
+from harness.report.answer import main_metric, shown_levels
 from harness.report.canvas import GREY, KIMG, figure, legend, plain_log, png, scale_y
 from harness.report.frames import RUN, Cell, Curve, Results
 from harness.spec.vocabulary import RAW
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def reduce_lr(results: Results) -> bytes | None:
     """Draw, for each level's first seed, the watched metric, its best value and the rate."""
-    levels = [level for level in results.plan.levels if results.finished[level]]
+    levels = [level for level in shown_levels(results) if results.finished[level]]
     if not any(results.run(level).reduce_lr for level in levels):
         return None
     drawing, [upper, lower] = figure([1.0] * len(levels), (1.2, 1))

@@ -35,7 +35,7 @@ def grid(results: Results, runs_dir: Path) -> bytes | None:
     Raises:
         RecordsError: if the samples are torn or of another shape.
     """
-    columns = (results.outcomes[name].tolist() for name in ("run", "status"))
+    columns = (results.outcomes[name] for name in ("run", "status"))
     for run, status in zip(*columns, strict=True):
         folder = runs_dir / run
         if status == Status.FINISHED and (folder / samples.FILE).is_file():

@@ -71,7 +71,11 @@ class TimingLine:
 
 def summary(results: Results) -> list[SummaryLine]:
     """Return a line for each metric, level and arm that has a finished run, the spec's order."""
-    return [line for metric in results.metrics for line in _of_metric(results, metric)]
+    if "summary" not in results.derived:
+        lines = [line for metric in results.metrics for line in _of_metric(results, metric)]
+        results.derived["summary"] = lines
+    found: list[SummaryLine] = results.derived["summary"]
+    return found
 
 
 def summary_text(results: Results) -> str:
@@ -149,15 +153,17 @@ def _best(results: Results, cell: Cell) -> float:
     pick: Callable[[list[float]], float]
     pick = max if lookup(cell.quantity).better == "higher" else min
 
-    def best(curve: Curve) -> float:
-        final = [
-            value
-            for kimg, value in curve
-            if growth.stage(max(round(kimg * 1000) - 1, 0)).scale == growth.scales[-1]
-        ]
-        return pick(final or [curve[-1][1]])
+    curves = results.curves[cell].values()
+    final = {
+        kimg
+        for kimg in {kimg for curve in curves for kimg, _ in curve}
+        if growth.stage(max(round(kimg * 1000) - 1, 0)).scale == growth.scales[-1]
+    }
 
-    return spread([best(curve) for curve in results.curves[cell].values()]).median
+    def best(curve: Curve) -> float:
+        return pick([value for kimg, value in curve if kimg in final] or [curve[-1][1]])
+
+    return spread([best(curve) for curve in curves]).median
 
 
 def _record(line: SummaryLine) -> list[object]:

@@ -9,20 +9,44 @@ from typing import Any
 from harness.errors import RecordsError
 from harness.records.files import read_record
 
+Table = Mapping[str, Sequence[Any]]
+"""Columns of one length by their names."""
 
-def csv_text(columns: Sequence[str], records: Iterable[Sequence[Any]], digits: int = 17) -> str:
+
+def csv_text(
+    columns: Sequence[str], records: Iterable[Sequence[Any]], digits: int | None = None
+) -> str:
     """Return CSV with a header; None as an empty field.
 
     Args:
         columns: the header.
         records: a sequence of fields for each line.
-        digits: significant digits of floats; 17 gives back their bits.
+        digits: significant digits of floats; None for the shortest text that gives back their bits.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([_field(value, digits) for value in record] for record in records)
+    # csv writes None as nothing, and a float as its repr.
+    writer.writerows(records if digits is None else (_rounded(r, digits) for r in records))
     return file.getvalue()
+
+
+def table_text(table: Table) -> str:
+    """Return a table as ``csv_text`` of its records, a column at a time.
+
+    Args:
+        table: each column of text, or of numbers.
+    """
+    header = csv_text([*table], [])
+    columns = ([*_texts(column)] for column in table.values())
+    return "\n".join([header.removesuffix("\n"), *map(",".join, zip(*columns, strict=True)), ""])
+
+
+def _texts(column: Sequence[Any]) -> Iterable[str]:
+    if column and isinstance(column[0], str):
+        as_written = {text: csv_text([text, ""], [])[:-2] for text in set(column)}
+        return map(as_written.__getitem__, column)
+    return map(repr, column)
 
 
 def read_csv(path: Path, types: Mapping[str, Callable[[str], Any]]) -> list[list[Any]]:
@@ -43,11 +67,8 @@ def read_csv(path: Path, types: Mapping[str, Callable[[str], Any]]) -> list[list
     return [_record(path, number, line, types) for number, line in enumerate(lines, 2)]
 
 
-def _field(value: Any, digits: int) -> str:
-    if value is None:
-        return ""
-    # repr is the shortest text that gives back the bits.
-    return repr(float(f"{value:.{digits}g}")) if isinstance(value, float) else str(value)
+def _rounded(record: Sequence[Any], digits: int) -> list[Any]:
+    return [float(f"{v:.{digits}g}") if isinstance(v, float) else v for v in record]
 
 
 def _record(

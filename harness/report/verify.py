@@ -182,7 +182,7 @@ _Key = tuple[str, int, str, str, int]
 
 def _values(results: Results) -> dict[_Key, float]:
     names = ("level", "seed", "arm", "quantity", "iteration", "value")
-    table = zip(*(results.rows[name].tolist() for name in names), strict=True)
+    table = zip(*(results.rows[name] for name in names), strict=True)
     return {
         (level, seed, arm, quantity, iteration): value
         for level, seed, arm, quantity, iteration, value in table

@@ -7,6 +7,7 @@
     curves.png  ema.png  posthoc.png  reduce_lr.png  samples.png    where there is one to show
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from pathlib import Path
 from harness.errors import OutputError
 from harness.records.files import write_atomically, write_json
 from harness.records.store import dump_yaml
-from harness.report.frames import Results, frame_text
+from harness.report.frames import Results
 from harness.report.markdown import PICTURES, report
 from harness.report.tables import summary_text, timing_text
+from harness.report.tabular import table_text
 
 SAMPLES = "samples.png"
 _FARTHEST = 1e100
@@ -33,8 +35,8 @@ def write(results: Results, runs_dir: Path | None, folder: Path) -> None:
     kept = {SAMPLES} if runs_dir is None and (folder / SAMPLES).is_file() else set()
     write_atomically(folder / "spec.yaml", dump_yaml(results.plan.settings()))
     write_json(folder / "machine.json", results.machine)
-    write_atomically(folder / "runs.csv", frame_text(results.rows))
-    write_atomically(folder / "outcomes.csv", frame_text(results.outcomes))
+    write_atomically(folder / "runs.csv", table_text(results.rows))
+    write_atomically(folder / "outcomes.csv", table_text(results.outcomes))
     for name, picture in drawn.items():
         write_atomically(folder / name, picture)
     for name in PICTURES.keys() - drawn.keys() - kept:
@@ -64,10 +66,11 @@ def _pictures(results: Results, runs_dir: Path | None) -> Mapping[str, bytes]:
 
 def _drawable(results: Results) -> Results:
     """Leave out what no axis reaches: matplotlib fails near the largest floats."""
-    far = results.rows["value"].abs() > _FARTHEST
-    if not far.any():
+    values = results.rows["value"]
+    if not any(abs(value) > _FARTHEST for value in values):
         return results
-    return replace(results, rows=results.rows.assign(value=results.rows["value"].mask(far)))
+    shown = [math.nan if abs(value) > _FARTHEST else value for value in values]
+    return replace(results, rows={**results.rows, "value": shown})
 
 
 def _remove(path: Path) -> None:

@@ -8,8 +8,21 @@ from typing import Any
 
 def digest(value: Mapping[str, Any]) -> str:
     """Return 10 hexadecimal digits of a JSON-like value, whatever the order of its keys."""
-    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
+    return digest_of(texts(value))
+
+
+def texts(value: Mapping[str, Any]) -> dict[str, str]:
+    """Return each field as the JSON that its digest is taken of."""
+    return {
+        str(key): json.dumps(_canonical(item), sort_keys=True, separators=(",", ":"))
+        for key, item in value.items()
+    }
+
+
+def digest_of(fields: Mapping[str, str]) -> str:
+    """Return the ``digest`` of fields whose ``texts`` are at hand."""
+    text = ",".join(f"{json.dumps(key)}:{fields[key]}" for key in sorted(fields))
+    return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:10]
 
 
 def _canonical(value: Any) -> Any:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from harness.errors import DataError
 from harness.spec.growth import GrowthSchedule
+from harness.spec.identity import texts
 from harness.spec.measuring import Evaluate, Extractor, Lpips, MetricName
 from harness.spec.models import PGGAN, BatchSize, Model, SinGAN, StyleGAN1, StyleGAN2
 from harness.spec.observers import Ema, InterpCfg, Observers, Posthoc
@@ -138,6 +139,16 @@ class Spec(Section):
             model.scale_factor_init,
             shrink=model.paper_form,
         )
+
+    @cached_property
+    def of_a_run(self) -> dict[str, Any]:
+        """What of the spec decides a run's numbers, beside its seed; for reading only."""
+        return self.model_dump(mode="json", exclude={"question", "factors", "tiers", "seeds"})
+
+    @cached_property
+    def texts_of_a_run(self) -> dict[str, str]:
+        """The same as the run's digest sees it."""
+        return texts(self.of_a_run)
 
     @property
     def final_batch_size(self) -> int:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.bench import many_runs
+
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "torchvision", "mmengine", "pandas", "matplotlib", "scipy", "rich", "sklearn")
 CODE = """
@@ -52,6 +54,45 @@ def test_a_light_command_imports_nothing_heavy(arguments):
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == (2 if "train.kimg=0" in arguments else 0)
+    assert done.stderr.splitlines()[-1] == ""
+
+
+PLANNING = (
+    "numpy",
+    "filelock",
+    "subprocess",
+    "multiprocessing",
+    "asyncio",
+    "harness.records.store",
+)
+TRAINING = ("torch", "torchvision", "mmengine", "pandas", "rich", "sklearn", "asyncio")
+DRAWING = ("matplotlib", "PIL")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unneeded"),
+    [
+        (["--help"], (*PLANNING, "pydantic", "yaml")),
+        (["plan", "experiments/pggan-ema.yaml"], PLANNING),
+        (["schema"], PLANNING),
+        (["verify", "results/pggan-ema/quick"], (*TRAINING, *DRAWING)),
+        (["report", "many.yaml"], TRAINING),
+    ],
+    ids=lambda given: given[0],
+)
+def test_a_command_imports_no_more_than_it_needs(arguments, unneeded, tmp_path):
+    folder = ROOT
+    if "many.yaml" in arguments:
+        many_runs.write(tmp_path, many_runs.LEVELS)
+        folder = tmp_path
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, ",".join(unneeded), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
     assert done.stderr.splitlines()[-1] == ""
 
 
@@ -105,8 +146,8 @@ def test_the_torch_free_packages_name_no_torch(package):
 
 LAYERS = (
     ("cli", "commands", "arguments"),
-    ("conformance",),
-    ("report", "bench", "drawing", "doctor"),
+    ("conformance", "bench"),
+    ("report", "drawing", "doctor"),
     ("launch",),
     ("engine",),
     ("hooks",),

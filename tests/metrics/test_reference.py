@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.errors import DataError, OutputError, SpecError
+from harness.metrics import reference
 from harness.metrics.extractor import Features
 from harness.metrics.fid import covariance_root, frechet_distance, statistics_of
 from harness.metrics.inception_score import inception_score
@@ -221,3 +222,21 @@ def test_a_cache_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="choose a writable folder"):
         load_reference(digits(), Pooled(), cache_dir=tmp_path / "file" / "below")
+
+
+def test_images_known_by_their_digest_find_the_same_file_unread(tmp_path, monkeypatch):
+    plain = load_reference(digits(), Pooled(), cache_dir=tmp_path)
+    files = {path.name for path in tmp_path.glob("*.reference")}
+    named = {"cache_dir": tmp_path, "pixels_digest": "d" * 64}
+    assert load_reference(digits(), Pooled(), **named).digest == plain.digest
+    with monkeypatch.context() as patch:
+        patch.setattr(reference, "_digest", lambda *_: pytest.fail("pixels were read"))
+        assert load_reference(digits(), Pooled(), **named).digest == plain.digest
+    assert {path.name for path in tmp_path.glob("*.reference")} == files
+    for note in tmp_path.glob("*.name"):
+        note.write_text("0" * 64 + " " + "1" * 64)
+    assert load_reference(digits(), Pooled(), **named).digest == plain.digest
+    changed = digits()
+    changed[7, 1, 2, 3] ^= 1
+    other = load_reference(changed, Pooled(), cache_dir=tmp_path, pixels_digest="e" * 64)
+    assert other.digest != plain.digest

@@ -1,13 +1,17 @@
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
-from report_records import FID, plan_of, record
+from report_records import FID, SHADOWS, plan_of, record
 
 from harness.records.types import Outcome, Row, Status
 from harness.report import canvas, ema_figure, figures, frames, rate_figure
+from harness.report.answer import shown_levels
+from harness.report.frames import collect
+from harness.report.markdown import report
 
 MANY = {f"m{i}": {"interp_cfg": {"half_life_kimg": 2.0**i}} for i in range(8)}
 
@@ -128,3 +132,22 @@ def test_outliers_are_fenced_out_of_a_close_view():
     assert low < 10
     assert 12 < high < 20
     assert canvas.fenced((0.0, 1.0), [3.0] * 20) == (0.0, 1.0)
+
+
+def test_of_many_levels_figures_show_the_first_and_the_best(tmp_path):
+    rates = {f"r{i}": 0.001 * (i + 1) for i in range(8)}
+    plan = plan_of(
+        seeds=(0,), factors={"train.optimizer.lr": rates}, shadows={"mean": SHADOWS["mean"]}
+    )
+    names = [f"train.optimizer.lr={name}" for name in rates]
+    worth = dict(zip(names, (9, 1, 8, 2, 7, 3, 6, 4), strict=True))
+
+    def change(level, seed, rows):
+        return [replace(r, value=r.value + worth[level]) for r in rows if r.quantity == FID]
+
+    results = collect(plan, record(plan, tmp_path, change))
+    assert shown_levels(results) == tuple(names[i] for i in (0, 1, 3, 5, 6, 7))
+    assert "of 8 levels the first and the best" in report(results, ["curves.png"])
+    few = collect(plan_of(seeds=(0,)), record(plan_of(seeds=(0,)), tmp_path / "few"))
+    assert shown_levels(few) == ("-",)
+    assert "the first and the best" not in report(few, ["curves.png"])
