@@ -94,9 +94,15 @@ class GrowingGAN(GAN):
         if stage.scale != self._scale:
             self._enter_scale(stage.scale, optim_wrapper)
         real = faded(to_float(inputs), stage.transition_weight if stage.scale > 4 else 1.0)
+        losses = self._train_both(real, stage, optim_wrapper)
+        self.images_shown += len(real)
+        return losses
+
+    def _train_both(
+        self, real: Tensor, stage: Stage, optim_wrapper: OptimWrapperDict
+    ) -> dict[str, Tensor]:
         losses = self._train_critic(real, stage, optim_wrapper["discriminator"])
         losses["loss_g"] = self._train_generator(len(real), stage, optim_wrapper["generator"])
-        self.images_shown += len(real)
         return losses
 
     @abstractmethod
@@ -163,6 +169,8 @@ class ProgressiveGrowingGAN(GrowingGAN):
         penalty_weight: of the gradient penalty (arXiv 1704.00028, eq. 3).
         drift_weight: of the drift term (arXiv 1710.10196, appendix A.1).
         drift_both: drift on generated images too, as MMagic has it.
+        shared_pass: train the generator on the images that the critic was trained on, made once:
+            its weights are still those that made them.
         lr_per_scale: learning rate from a scale on.
         reset_optimizer: forget the optimizers' moments when a scale begins.
         data_preprocessor: as mmengine's BaseModel takes it.
@@ -177,6 +185,7 @@ class ProgressiveGrowingGAN(GrowingGAN):
         penalty_weight: float = 10.0,
         drift_weight: float = 0.001,
         drift_both: bool = False,
+        shared_pass: bool = False,
         lr_per_scale: Mapping[int, float] | None = None,
         reset_optimizer: bool = False,
         data_preprocessor: dict[str, Any] | None = None,
@@ -187,15 +196,30 @@ class ProgressiveGrowingGAN(GrowingGAN):
         self.penalty_weight = penalty_weight
         self.drift_weight = drift_weight
         self.drift_both = drift_both
+        self.shared_pass = shared_pass
+
+    def _train_both(
+        self, real: Tensor, stage: Stage, optim_wrapper: OptimWrapperDict
+    ) -> dict[str, Tensor]:
+        if not self.shared_pass:
+            return super()._train_both(real, stage, optim_wrapper)
+        fake = self._generate(self._latents("critic latents", len(real)), stage)
+        losses = self._critic_step(real, fake.detach(), stage, optim_wrapper["discriminator"])
+        losses["loss_g"] = self._generator_step(fake, stage, optim_wrapper["generator"])
+        return losses
 
     def _train_critic(
         self, real: Tensor, stage: Stage, optimizer: OptimWrapper
     ) -> dict[str, Tensor]:
-        count = len(real)
         with torch.no_grad():
-            fake = self._generate(self._latents("critic latents", count), stage)
+            fake = self._generate(self._latents("critic latents", len(real)), stage)
+        return self._critic_step(real, fake, stage, optimizer)
+
+    def _critic_step(
+        self, real: Tensor, fake: Tensor, stage: Stage, optimizer: OptimWrapper
+    ) -> dict[str, Tensor]:
         random = self._stream("penalty mixing")
-        mix = torch.rand(count, generator=random, device=random.device)
+        mix = torch.rand(len(real), generator=random, device=random.device)
 
         def critic(images: Tensor) -> Tensor:
             return self._criticise(images, stage)
@@ -211,9 +235,12 @@ class ProgressiveGrowingGAN(GrowingGAN):
         return {"loss": loss, "loss_d": loss, "loss_penalty": penalty.detach()}
 
     def _train_generator(self, count: int, stage: Stage, optimizer: OptimWrapper) -> Tensor:
+        fake = self._generate(self._latents("generator latents", count), stage)
+        return self._generator_step(fake, stage, optimizer)
+
+    def _generator_step(self, fake: Tensor, stage: Stage, optimizer: OptimWrapper) -> Tensor:
         # The critic's weights take no gradient here: a third of the backward pass.
         self.discriminator.requires_grad_(False)
-        fake = self._generate(self._latents("generator latents", count), stage)
         loss = wgan_generator_loss(self._criticise(fake, stage))
         optimizer.update_params(loss)
         self.discriminator.requires_grad_(True)

@@ -71,6 +71,7 @@ class PGGANGenerator(nn.Module):
         fused_upconv_cfg: see conv_module_cfg.
         upsample_cfg: see conv_module_cfg.
         paper_form: see above.
+        channels_last: compute with each pixel's features side by side; the same but for rounding.
 
     Raises:
         SpecError: an argument is none of the above; all problems at once.
@@ -90,6 +91,7 @@ class PGGANGenerator(nn.Module):
         upsample_cfg: Config = None,
         *,
         paper_form: bool = False,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         fixed = {
@@ -100,6 +102,7 @@ class PGGANGenerator(nn.Module):
         _check("out_scale", out_scale, label_size, fixed)
         self.noise_size = min(base_channels, max_channels) if noise_size is None else noise_size
         self.out_scale = out_scale
+        self.channels_last = channels_last
         widths = channel_widths(out_scale, base_channels, channel_decay, max_channels)
         norm = PixelNorm() if paper_form else PixelNorm(under_root=TINY, beside_root=1e-5)
         latent_norm = PixelNorm() if paper_form else PixelNorm(under_root=TINY, beside_root=1e-6)
@@ -145,7 +148,10 @@ class PGGANGenerator(nn.Module):
         """
         level = level_of(curr_scale, self.out_scale)
         latent = self._latent(noise, num_batches)
-        x = below = self.conv_blocks[0](self.noise2feat(latent))
+        x = self.noise2feat(latent)
+        if self.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        x = below = self.conv_blocks[0](x)
         for step in range(1, level + 1):
             below = x
             x = self.conv_blocks[2 * step](self.conv_blocks[2 * step - 1](x))
@@ -194,6 +200,7 @@ class PGGANDiscriminator(nn.Module):
         fromrgb_layer_cfg: see conv_module_cfg.
         downsample_cfg: see conv_module_cfg.
         paper_form: see above.
+        channels_last: compute with each pixel's features side by side; the same but for rounding.
 
     Raises:
         SpecError: an argument is none of the above; all problems at once.
@@ -215,6 +222,7 @@ class PGGANDiscriminator(nn.Module):
         downsample_cfg: Config = None,
         *,
         paper_form: bool = False,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         fixed = {
@@ -226,6 +234,7 @@ class PGGANDiscriminator(nn.Module):
         _check("in_scale", in_scale, label_size, fixed)
         self.in_scale = in_scale
         self.in_channels = in_channels
+        self.channels_last = channels_last
         self.paper_form = paper_form
         widths = channel_widths(in_scale, base_channels, channel_decay, max_channels)
         self.fromrgb_layers = nn.ModuleList(
@@ -260,6 +269,8 @@ class PGGANDiscriminator(nn.Module):
         """
         level = level_of(curr_scale, self.in_scale)
         self._check_images(x, 4 * 2**level)
+        if self.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
         features = self.fromrgb_layers[level](x)
         for step in range(level, 0, -1):
             features = self.conv_blocks[2 * step](self.conv_blocks[2 * step - 1](features))
