@@ -9,6 +9,7 @@ schedule says; inside they are float32 in [-1, 1].
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,12 +19,14 @@ from torch import Tensor, nn
 
 from harness.gans.base import GAN
 from harness.images import to_float
+from harness.networks.critic_gradient import image_gradient
 from harness.networks.losses import (
     drift_penalty,
     gradient_penalty,
     wgan_critic_loss,
     wgan_generator_loss,
 )
+from harness.networks.pggan import PGGANDiscriminator
 from harness.registry import MODELS
 from harness.spec.growth import GrowthSchedule, Stage
 
@@ -171,6 +174,7 @@ class ProgressiveGrowingGAN(GrowingGAN):
         drift_both: drift on generated images too, as MMagic has it.
         shared_pass: train the generator on the images that the critic was trained on, made once:
             its weights are still those that made them.
+        written_gradients: compute the gradient in the penalty as ``critic_gradient`` does.
         lr_per_scale: learning rate from a scale on.
         reset_optimizer: forget the optimizers' moments when a scale begins.
         data_preprocessor: as mmengine's BaseModel takes it.
@@ -186,6 +190,7 @@ class ProgressiveGrowingGAN(GrowingGAN):
         drift_weight: float = 0.001,
         drift_both: bool = False,
         shared_pass: bool = False,
+        written_gradients: bool = False,
         lr_per_scale: Mapping[int, float] | None = None,
         reset_optimizer: bool = False,
         data_preprocessor: dict[str, Any] | None = None,
@@ -197,6 +202,7 @@ class ProgressiveGrowingGAN(GrowingGAN):
         self.drift_weight = drift_weight
         self.drift_both = drift_both
         self.shared_pass = shared_pass
+        self.written_gradients = written_gradients
 
     def _train_both(
         self, real: Tensor, stage: Stage, optim_wrapper: OptimWrapperDict
@@ -228,11 +234,22 @@ class ProgressiveGrowingGAN(GrowingGAN):
         drift = drift_penalty(
             scores, fake_scores if self.drift_both else None, weight=self.drift_weight
         )
-        penalty = gradient_penalty(critic, real, fake, mix, weight=self.penalty_weight)
+        penalty = gradient_penalty(
+            critic,
+            *(real, fake, mix),
+            weight=self.penalty_weight,
+            gradient_of=partial(self._written, stage) if self.written_gradients else None,
+        )
         loss = wgan_critic_loss(scores, fake_scores) + drift + penalty
         optimizer.update_params(loss)
         loss = loss.detach()
         return {"loss": loss, "loss_d": loss, "loss_penalty": penalty.detach()}
+
+    def _written(self, stage: Stage, images: Tensor) -> Tensor:
+        assert isinstance(self.discriminator, PGGANDiscriminator)
+        return image_gradient(
+            self.discriminator, images, stage.transition_weight, curr_scale=stage.scale
+        )
 
     def _train_generator(self, count: int, stage: Stage, optimizer: OptimWrapper) -> Tensor:
         fake = self._generate(self._latents("generator latents", count), stage)

@@ -72,6 +72,7 @@ class PGGANGenerator(nn.Module):
         upsample_cfg: see conv_module_cfg.
         paper_form: see above.
         channels_last: compute with each pixel's features side by side; the same but for rounding.
+        written_gradients: of pixel norm, see there; the same but for rounding.
 
     Raises:
         SpecError: an argument is none of the above; all problems at once.
@@ -92,6 +93,7 @@ class PGGANGenerator(nn.Module):
         *,
         paper_form: bool = False,
         channels_last: bool = False,
+        written_gradients: bool = False,
     ) -> None:
         super().__init__()
         fixed = {
@@ -104,8 +106,10 @@ class PGGANGenerator(nn.Module):
         self.out_scale = out_scale
         self.channels_last = channels_last
         widths = channel_widths(out_scale, base_channels, channel_decay, max_channels)
-        norm = PixelNorm() if paper_form else PixelNorm(under_root=TINY, beside_root=1e-5)
-        latent_norm = PixelNorm() if paper_form else PixelNorm(under_root=TINY, beside_root=1e-6)
+        under = 1e-8 if paper_form else TINY
+        beside, beside_latent = (0.0, 0.0) if paper_form else (1e-5, 1e-6)
+        norm = PixelNorm(under_root=under, beside_root=beside, written=written_gradients)
+        latent_norm = PixelNorm(under_root=under, beside_root=beside_latent)
         self.noise2feat = NoiseTo4x4(self.noise_size, widths[0], latent_norm, norm)
         self.torgb_layers = nn.ModuleList(
             ConvBlock(EqualizedConv2d(width, 3, 1, gain=1), activate=False) for width in widths
@@ -277,6 +281,10 @@ class PGGANDiscriminator(nn.Module):
             if step == level and transition_weight < 1:
                 old = self.fromrgb_layers[level - 1](functional.avg_pool2d(x, 2))
                 features = torch.lerp(old, features, transition_weight)
+        return self.head(features)
+
+    def head(self, features: Tensor) -> Tensor:
+        """Score the (N, C, 4, 4) features of the last resolution."""
         features = self.mbstd(features)
         if self.paper_form:
             features = self.conv_blocks[0](features)

@@ -94,6 +94,8 @@ class Fast(Section):
     """Keep each pixel's features side by side, as convolutions on a CPU and tensor cores read."""
     shared_pass: bool = False
     """Let the generator learn from the images that the critic has just seen: one pass less."""
+    written_gradients: bool = False
+    """Compute pixel norm's gradient and the penalty's in closed form, not as autograd does."""
 
 
 class Train(Sparse):

@@ -10,17 +10,22 @@ from tiny_gan import tiny_gan
 from harness.engine.families import gan as gan_of
 from harness.errors import SpecError
 from harness.gans import growing
+from harness.networks.layers import PixelNorm
 from harness.plan.expand import expand
 from harness.spec.load import validated
 
-OPTIONS = ["channels_last", "shared_pass"]
+OPTIONS = ["channels_last", "shared_pass", "written_gradients"]
 AT_4, FADING_TO_8, AT_8, FADING_TO_16, AT_16 = 4, 20, 32, 44, 60
 
 
 def _weights_after_a_step(monkeypatch, shown, dtype, option=None, one_latent=False):
     """Return all weights after one step of SGD, which moves them by their gradients."""
-    gan = tiny_gan(seed=1, shared_pass=option == "shared_pass").to(dtype)
+    given = {option: True} if option in {"shared_pass", "written_gradients"} else {}
+    gan = tiny_gan(seed=1, **given).to(dtype)
     gan.generator.channels_last = gan.discriminator.channels_last = option == "channels_last"
+    for module in gan.generator.modules():
+        if isinstance(module, PixelNorm):
+            module.written = option == "written_gradients"
     gan.images_shown = shown
     gan._scale = side = gan.stage.scale
     draw = gan._latents
@@ -85,13 +90,14 @@ def test_channels_last_holds_in_every_convolution(fading):
 
 def test_options_reach_the_networks_and_the_step():
     plain, fast = (
-        gan_of(spec(train__fast=value), 0)
-        for value in (None, {"channels_last": True, "shared_pass": True})
+        gan_of(spec(train__fast=value), 0) for value in (None, dict.fromkeys(OPTIONS, True))
     )
     for model, on in ((plain, False), (fast, True)):
         assert model.generator.channels_last is on
         assert model.discriminator.channels_last is on
         assert model.shared_pass is on
+        assert model.written_gradients is on
+        assert model.generator.conv_blocks[0].norm.written is on
 
 
 def _run(fast):
@@ -117,7 +123,7 @@ def test_an_option_is_part_of_a_runs_name_and_none_leaves_it():
     assert _run(None).name == plain.name
     assert "fast" not in plain.settings["train"]
     named = {_run({option: True}).name for option in OPTIONS}
-    assert len(named | {plain.name}) == 3
+    assert len(named | {plain.name}) == 4
 
 
 def test_another_model_has_no_such_options():

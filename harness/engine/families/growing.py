@@ -20,6 +20,7 @@ def pggan(spec: Spec, model: PGGAN, seed: int) -> ProgressiveGrowingGAN:
         fused_upconv=model.fused,
         paper_form=model.paper_form,
         channels_last=fast.channels_last,
+        written_gradients=fast.written_gradients,
     )
     discriminator = PGGANDiscriminator(
         model.out_scale,
@@ -39,6 +40,7 @@ def pggan(spec: Spec, model: PGGAN, seed: int) -> ProgressiveGrowingGAN:
         drift_weight=loss.drift_weight,
         drift_both=loss.drift == "both",
         shared_pass=fast.shared_pass,
+        written_gradients=fast.written_gradients,
         lr_per_scale=spec.train.lr_per_scale,
         reset_optimizer=spec.train.reset_optimizer_per_scale,
     )
