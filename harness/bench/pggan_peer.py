@@ -29,7 +29,7 @@ _SCALE, _BATCH, _THREADS = 32, 16, 2
 _CHANNELS = {"noise_size": 64, "base_channels": 1024, "max_channels": 64}
 _LR = 0.001
 _IMAGES = 256
-_TURNS, _CALLS, _WARM_UP = 9, 3, 6
+_TURNS, _CALLS, _WARM_UP = 11, 2, 5
 _CLOSE = 1e-3
 """Outputs of both differ by no more than this share of the largest."""
 _FAST = "{channels_last: true, shared_pass: true, written_gradients: true}"
