@@ -143,6 +143,20 @@ def bench(session: nox.Session) -> None:
     session.run("harness", "bench", *session.posargs)
 
 
+@nox.session(name="bench-peer")
+def bench_peer(session: nox.Session) -> None:
+    """Measure PGGAN's training against MMagic's, which gets an environment of its own."""
+    _install(session)
+    peer = Path(session.create_tmp()) / "mmagic"
+    if not peer.exists():
+        session.run("uv", "venv", "--python", "3.11", str(peer), external=True)
+    python = str(peer / "bin" / "python")
+    wanted = ("-r", "harness/bench/peer/requirements.txt")
+    session.run("uv", "pip", "install", "--python", python, *wanted, external=True)
+    named = {"HARNESS_MMAGIC_PYTHON": python}
+    session.run("harness", "bench", "pggan_peer", *session.posargs, env=named)
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/site; broken links fail."""

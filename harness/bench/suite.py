@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.bench.finding import Finding, Goal
+from harness.bench.peer.asked import NotHereError
 from harness.errors import SpecError
 from harness.records.files import write_atomically, write_json
 from harness.records.machine import describe, slug
@@ -33,6 +34,7 @@ BENCHMARKS = (
     "run_start",
     "report_growth",
     "preparation",
+    "pggan_peer",
 )
 GOALS = "goals.csv"
 _COLUMNS = ("benchmark", *(field.name for field in fields(Goal)))
@@ -41,10 +43,12 @@ _COLUMNS = ("benchmark", *(field.name for field in fields(Goal)))
 def run(names: Sequence[str], results: Path, device: str) -> int:
     """Measure the named benchmarks (all by default), print and write them.
 
-    What was written of other benchmarks stays.
+    What was written of other benchmarks stays; where all are measured, one whose peer is not here
+    is left out.
 
     Raises:
         SpecError: a name is no benchmark's.
+        NotHereError: a named benchmark's peer is not here.
     """
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
@@ -58,7 +62,13 @@ def run(names: Sequence[str], results: Path, device: str) -> int:
     for name in names or BENCHMARKS:
         measure: Callable[[str], Finding] = import_module(f"harness.bench.{name}").measure
         threads, begin = torch.get_num_threads(), time.perf_counter()
-        finding = measure(device)
+        try:
+            finding = measure(device)
+        except NotHereError as error:
+            if names:
+                raise
+            print(f"{name} is left out: {error}", flush=True)
+            continue
         torch.set_num_threads(threads)
         print(f"{name} ({time.perf_counter() - begin:.0f} s): {finding.sentence}", flush=True)
         write(name, finding, folder)

@@ -9,6 +9,7 @@ schedule says; inside they are float32 in [-1, 1].
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,12 +20,14 @@ from torch import Tensor, nn
 from harness.gans.base import GAN
 from harness.images import to_float
 from harness.isolation import frozen
+from harness.networks.critic_gradient import image_gradient
 from harness.networks.losses import (
     drift_penalty,
     gradient_penalty,
     wgan_critic_loss,
     wgan_generator_loss,
 )
+from harness.networks.pggan import PGGANDiscriminator
 from harness.registry import MODELS
 from harness.spec.growth import GrowthSchedule, Stage
 
@@ -95,9 +98,15 @@ class GrowingGAN(GAN):
         if stage.scale != self._scale:
             self._enter_scale(stage.scale, optim_wrapper)
         real = faded(to_float(inputs), stage.transition_weight if stage.scale > 4 else 1.0)
+        losses = self._train_both(real, stage, optim_wrapper)
+        self.images_shown += len(real)
+        return losses
+
+    def _train_both(
+        self, real: Tensor, stage: Stage, optim_wrapper: OptimWrapperDict
+    ) -> dict[str, Tensor]:
         losses = self._train_critic(real, stage, optim_wrapper["discriminator"])
         losses["loss_g"] = self._train_generator(len(real), stage, optim_wrapper["generator"])
-        self.images_shown += len(real)
         return losses
 
     @abstractmethod
@@ -164,6 +173,9 @@ class ProgressiveGrowingGAN(GrowingGAN):
         penalty_weight: of the gradient penalty (arXiv 1704.00028, eq. 3).
         drift_weight: of the drift term (arXiv 1710.10196, appendix A.1).
         drift_both: drift on generated images too, as MMagic has it.
+        shared_pass: train the generator on the images that the critic was trained on, made once:
+            its weights are still those that made them.
+        written_gradients: compute the gradient in the penalty as ``critic_gradient`` does.
         lr_per_scale: learning rate from a scale on.
         reset_optimizer: forget the optimizers' moments when a scale begins.
         data_preprocessor: as mmengine's BaseModel takes it.
@@ -178,6 +190,8 @@ class ProgressiveGrowingGAN(GrowingGAN):
         penalty_weight: float = 10.0,
         drift_weight: float = 0.001,
         drift_both: bool = False,
+        shared_pass: bool = False,
+        written_gradients: bool = False,
         lr_per_scale: Mapping[int, float] | None = None,
         reset_optimizer: bool = False,
         data_preprocessor: dict[str, Any] | None = None,
@@ -188,15 +202,31 @@ class ProgressiveGrowingGAN(GrowingGAN):
         self.penalty_weight = penalty_weight
         self.drift_weight = drift_weight
         self.drift_both = drift_both
+        self.shared_pass = shared_pass
+        self.written_gradients = written_gradients
+
+    def _train_both(
+        self, real: Tensor, stage: Stage, optim_wrapper: OptimWrapperDict
+    ) -> dict[str, Tensor]:
+        if not self.shared_pass:
+            return super()._train_both(real, stage, optim_wrapper)
+        fake = self._generate(self._latents("critic latents", len(real)), stage)
+        losses = self._critic_step(real, fake.detach(), stage, optim_wrapper["discriminator"])
+        losses["loss_g"] = self._generator_step(fake, stage, optim_wrapper["generator"])
+        return losses
 
     def _train_critic(
         self, real: Tensor, stage: Stage, optimizer: OptimWrapper
     ) -> dict[str, Tensor]:
-        count = len(real)
         with torch.no_grad():
-            fake = self._generate(self._latents("critic latents", count), stage)
+            fake = self._generate(self._latents("critic latents", len(real)), stage)
+        return self._critic_step(real, fake, stage, optimizer)
+
+    def _critic_step(
+        self, real: Tensor, fake: Tensor, stage: Stage, optimizer: OptimWrapper
+    ) -> dict[str, Tensor]:
         random = self._stream("penalty mixing")
-        mix = torch.rand(count, generator=random, device=random.device)
+        mix = torch.rand(len(real), generator=random, device=random.device)
 
         def critic(images: Tensor) -> Tensor:
             return self._criticise(images, stage)
@@ -205,16 +235,30 @@ class ProgressiveGrowingGAN(GrowingGAN):
         drift = drift_penalty(
             scores, fake_scores if self.drift_both else None, weight=self.drift_weight
         )
-        penalty = gradient_penalty(critic, real, fake, mix, weight=self.penalty_weight)
+        penalty = gradient_penalty(
+            critic,
+            *(real, fake, mix),
+            weight=self.penalty_weight,
+            gradient_of=partial(self._written, stage) if self.written_gradients else None,
+        )
         loss = wgan_critic_loss(scores, fake_scores) + drift + penalty
         optimizer.update_params(loss)
         loss = loss.detach()
         return {"loss": loss, "loss_d": loss, "loss_penalty": penalty.detach()}
 
+    def _written(self, stage: Stage, images: Tensor) -> Tensor:
+        assert isinstance(self.discriminator, PGGANDiscriminator)
+        return image_gradient(
+            self.discriminator, images, stage.transition_weight, curr_scale=stage.scale
+        )
+
     def _train_generator(self, count: int, stage: Stage, optimizer: OptimWrapper) -> Tensor:
+        fake = self._generate(self._latents("generator latents", count), stage)
+        return self._generator_step(fake, stage, optimizer)
+
+    def _generator_step(self, fake: Tensor, stage: Stage, optimizer: OptimWrapper) -> Tensor:
         # The critic's weights take no gradient here: a third of the backward pass.
         with frozen(self.discriminator):
-            fake = self._generate(self._latents("generator latents", count), stage)
             loss = wgan_generator_loss(self._criticise(fake, stage))
             optimizer.update_params(loss)
         return loss.detach()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import Diverged, HarnessError, OutputError
 from harness.interrupts import Interrupts, end_with_starter
+from harness.launch.memory import keep_freed
 from harness.plan.expand import Run
 from harness.plan.keeping import Keeping
 from harness.records.files import read_json, unwritable, writing
@@ -82,6 +83,7 @@ def work(run: Run, path: Path, machine: Machine, told: Told) -> None:
     interrupts = Interrupts()
     interrupts.install()
     end_with_starter()
+    keep_freed()
     folder = RunFolder(path)
     try:
         with writing(path):

@@ -101,9 +101,7 @@ def load_reference(
     _check_counts(len(images), swd_images, neighbours)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        digest, tensors = _kept(
-            images, extractor, cache_dir, pixels_digest, swd_images, neighbours
-        )
+        digest, tensors = _kept(images, extractor, cache_dir, pixels_digest, swd_images, neighbours)
     except OSError as error:
         raise OutputError(
             f"cannot keep a reference in {cache_dir} ({error.strerror}): choose a writable folder"

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.errors import SpecError
+from harness.networks.norm_gradient import pixel_norm
 
 Resample = Literal["none", "up", "down"]
 
@@ -37,17 +38,24 @@ class PixelNorm(nn.Module):
     Args:
         under_root: above 0, or the gradient is not a number where all features are zero.
         beside_root: see above.
+        written: compute its gradient in closed form, which can be differentiated no further; the
+            same but for rounding.
 
     Shape: (N, C, ...) to the same; the mean of squares over C becomes 1.
     """
 
-    def __init__(self, *, under_root: float = 1e-8, beside_root: float = 0.0) -> None:
+    def __init__(
+        self, *, under_root: float = 1e-8, beside_root: float = 0.0, written: bool = False
+    ) -> None:
         super().__init__()
+        self.written = written
         self.under_root = under_root
         self.beside_root = beside_root
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C, ...) over C."""
+        if self.written:
+            return pixel_norm(x, self.under_root, self.beside_root)
         mean_square = (x * x).mean(dim=1, keepdim=True)
         return x / ((mean_square + self.under_root).sqrt() + self.beside_root)
 
@@ -178,14 +186,28 @@ class EqualizedConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (N, in_channels, H, W)."""
-        # Scaling the weight costs less than scaling the features.
-        weight = self.weight_orig * self.scale
+        kernel = self._kernel()
         if self.resample == "none":
-            return functional.conv2d(x, weight, self.bias, padding=self.padding)
-        kernel = (weight.flatten(2) @ self.spread).unflatten(2, (4, 4))
+            return functional.conv2d(x, kernel, self.bias, padding=self.padding)
         if self.resample == "down":
             return functional.conv2d(x, kernel, self.bias, stride=2, padding=1)
         return functional.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
+
+    def transposed(self, gradient: Tensor) -> Tensor:
+        """Take the gradient by the output of a layer that does not upsample to that by its input.
+
+        Unlike autograd's, it is an operation on its argument and on the weight like any other.
+        """
+        assert self.resample != "up"
+        stride, padding = (2, 1) if self.resample == "down" else (1, self.padding)
+        return functional.conv_transpose2d(gradient, self._kernel(), stride=stride, padding=padding)
+
+    def _kernel(self) -> Tensor:
+        # Scaling the weight costs less than scaling the features.
+        weight = self.weight_orig * self.scale
+        if self.resample == "none":
+            return weight
+        return (weight.flatten(2) @ self.spread).unflatten(2, (4, 4))
 
 
 class ConvBlock(nn.Module):
@@ -221,7 +243,10 @@ class ConvBlock(nn.Module):
         """Map (N, C, H, W) to (N, C', H', W')."""
         if self.upsample:
             x = functional.interpolate(x, scale_factor=2, mode="nearest")
-        x = self.conv(x)
+        return self.after(self.conv(x))
+
+    def after(self, x: Tensor) -> Tensor:
+        """Do all that follows the convolution."""
         if self.activate:
             x = functional.leaky_relu(x, SLOPE)
         if self.pool:

@@ -39,6 +39,7 @@ def gradient_penalty(
     weight: float = 10.0,
     target: float = 1.0,
     per_pixel: bool = False,
+    gradient_of: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """Penalise gradient norms other than ``target`` between real and generated images.
 
@@ -57,16 +58,23 @@ def gradient_penalty(
         per_pixel: take the norm over each pixel's channels, and the mean over all pixels: for
             critics that score every patch, so that the penalty is the same at every image size
             (as SinGAN's authors train theirs).
+        gradient_of: maps (N, C, H, W) to the gradient of the scores' sum, in ``critic``'s place.
 
     Returns:
         A scalar to be differentiated by the critic's parameters.
     """
     share = mix.view(-1, *[1] * (real.ndim - 1))
-    between = torch.lerp(fake.detach(), real.detach(), share).requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    between = torch.lerp(fake.detach(), real.detach(), share)
+    gradient = _gradient(critic, between) if gradient_of is None else gradient_of(between)
     # Unlike sqrt(sum of squares), this norm has a gradient (zero) where it is zero itself.
     norm = torch.linalg.vector_norm(gradient if per_pixel else gradient.flatten(1), dim=1)
     return weight * ((norm - target) / target).square().mean()
+
+
+def _gradient(critic: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    images.requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+    return gradient
 
 
 def drift_penalty(real: Tensor, fake: Tensor | None = None, *, weight: float = 0.001) -> Tensor:

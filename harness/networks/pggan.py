@@ -71,6 +71,8 @@ class PGGANGenerator(nn.Module):
         fused_upconv_cfg: see conv_module_cfg.
         upsample_cfg: see conv_module_cfg.
         paper_form: see above.
+        channels_last: compute with each pixel's features side by side; the same but for rounding.
+        written_gradients: of pixel norm, see there; the same but for rounding.
 
     Raises:
         SpecError: an argument is none of the above; all problems at once.
@@ -90,6 +92,8 @@ class PGGANGenerator(nn.Module):
         upsample_cfg: Config = None,
         *,
         paper_form: bool = False,
+        channels_last: bool = False,
+        written_gradients: bool = False,
     ) -> None:
         super().__init__()
         fixed = {
@@ -100,9 +104,12 @@ class PGGANGenerator(nn.Module):
         _check("out_scale", out_scale, label_size, fixed)
         self.noise_size = min(base_channels, max_channels) if noise_size is None else noise_size
         self.out_scale = out_scale
+        self.channels_last = channels_last
         widths = channel_widths(out_scale, base_channels, channel_decay, max_channels)
-        norm = PixelNorm() if paper_form else PixelNorm(under_root=TINY, beside_root=1e-5)
-        latent_norm = PixelNorm() if paper_form else PixelNorm(under_root=TINY, beside_root=1e-6)
+        under = 1e-8 if paper_form else TINY
+        beside, beside_latent = (0.0, 0.0) if paper_form else (1e-5, 1e-6)
+        norm = PixelNorm(under_root=under, beside_root=beside, written=written_gradients)
+        latent_norm = PixelNorm(under_root=under, beside_root=beside_latent)
         self.noise2feat = NoiseTo4x4(self.noise_size, widths[0], latent_norm, norm)
         self.torgb_layers = nn.ModuleList(
             ConvBlock(EqualizedConv2d(width, 3, 1, gain=1), activate=False) for width in widths
@@ -145,7 +152,10 @@ class PGGANGenerator(nn.Module):
         """
         level = level_of(curr_scale, self.out_scale)
         latent = self._latent(noise, num_batches)
-        x = below = self.conv_blocks[0](self.noise2feat(latent))
+        x = self.noise2feat(latent)
+        if self.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
+        x = below = self.conv_blocks[0](x)
         for step in range(1, level + 1):
             below = x
             x = self.conv_blocks[2 * step](self.conv_blocks[2 * step - 1](x))
@@ -194,6 +204,7 @@ class PGGANDiscriminator(nn.Module):
         fromrgb_layer_cfg: see conv_module_cfg.
         downsample_cfg: see conv_module_cfg.
         paper_form: see above.
+        channels_last: compute with each pixel's features side by side; the same but for rounding.
 
     Raises:
         SpecError: an argument is none of the above; all problems at once.
@@ -215,6 +226,7 @@ class PGGANDiscriminator(nn.Module):
         downsample_cfg: Config = None,
         *,
         paper_form: bool = False,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         fixed = {
@@ -226,6 +238,7 @@ class PGGANDiscriminator(nn.Module):
         _check("in_scale", in_scale, label_size, fixed)
         self.in_scale = in_scale
         self.in_channels = in_channels
+        self.channels_last = channels_last
         self.paper_form = paper_form
         widths = channel_widths(in_scale, base_channels, channel_decay, max_channels)
         self.fromrgb_layers = nn.ModuleList(
@@ -260,12 +273,18 @@ class PGGANDiscriminator(nn.Module):
         """
         level = level_of(curr_scale, self.in_scale)
         self._check_images(x, 4 * 2**level)
+        if self.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
         features = self.fromrgb_layers[level](x)
         for step in range(level, 0, -1):
             features = self.conv_blocks[2 * step](self.conv_blocks[2 * step - 1](features))
             if step == level and transition_weight < 1:
                 old = self.fromrgb_layers[level - 1](functional.avg_pool2d(x, 2))
                 features = torch.lerp(old, features, transition_weight)
+        return self.head(features)
+
+    def head(self, features: Tensor) -> Tensor:
+        """Score the (N, C, 4, 4) features of the last resolution."""
         features = self.mbstd(features)
         if self.paper_form:
             features = self.conv_blocks[0](features)

@@ -10,6 +10,7 @@ from harness.spec import wording
 from harness.spec.image_checks import image_problems, metric_problems
 from harness.spec.schema import (
     LOSSES,
+    PGGAN,
     Ema,
     Logistic,
     ReduceLR,
@@ -119,6 +120,8 @@ def _train(spec: Spec) -> Iterator[Problem]:
         yield ("train", "loss", "path_weight"), f"is for StyleGAN2, not for {kind}: leave it out"
     if spec.train.augment is not None and not isinstance(spec.model, StyleGAN2):
         yield ("train", "augment"), f"is for StyleGAN2's small sets, not for {kind}"
+    if spec.train.fast is not None and not isinstance(spec.model, PGGAN):
+        yield ("train", "fast"), f"is for PGGAN, not for {kind}: leave it out"
     if isinstance(spec.model, SinGAN):
         return
     for name in ("batch_size", "lr_per_scale"):

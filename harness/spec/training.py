@@ -87,6 +87,17 @@ class Ada(Section):
     """Keep p as it is."""
 
 
+class Fast(Section):
+    """Ways to train faster that change a run's last bits, but not what is computed."""
+
+    channels_last: bool = False
+    """Keep each pixel's features side by side, as convolutions on a CPU and tensor cores read."""
+    shared_pass: bool = False
+    """Let the generator learn from the images that the critic has just seen: one pass less."""
+    written_gradients: bool = False
+    """Compute pixel norm's gradient and the penalty's in closed form, not as autograd does."""
+
+
 class Train(Sparse):
     """How the networks are trained."""
 
@@ -101,6 +112,7 @@ class Train(Sparse):
     loss: Loss = WGANGP()
     """By default the model's own."""
     augment: Ada | None = None
+    fast: Fast | None = None
     log_every_kimg: Kimg = 1.0
 
 

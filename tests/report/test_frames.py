@@ -162,3 +162,12 @@ def test_torn_or_foreign_files_are_refused_in_one_line(folder, name, change, sai
         frames.read(folder)
     assert "\n" not in str(refused.value)
     assert name in str(refused.value)
+
+
+def test_rows_are_a_pandas_frame_for_who_asks(tmp_path):
+    runs = record(plan_of(seeds=(0, 1)), tmp_path)
+    results = frames.collect(plan_of(seeds=(0, 1)), runs)
+    frame = results.frame()
+    assert list(frame.columns) == list(frames.ROW_TYPES)
+    assert frame["value"].tolist() == results.rows["value"]
+    assert frame.groupby("seed").size().to_dict() == {0: len(frame) // 2, 1: len(frame) // 2}

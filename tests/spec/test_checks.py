@@ -125,7 +125,7 @@ def problems(**fields):
             {"factors": {"train.kimgs": {"a": 1}}},
             "factors.train.kimgs.a: train.kimgs: is not a field; did you mean 'kimg'?; known: "
             "kimg, batch_size, optimizer, lr_per_scale, reset_optimizer_per_scale, loss, "
-            "augment, log_every_kimg",
+            "augment, fast, log_every_kimg",
         ),
         (
             {"factors": {"train.kimg.x": {"a": 1}}},

@@ -4,13 +4,14 @@ from harness.gans.growing import ProgressiveGrowingGAN
 from harness.gans.stylegan1 import StyleGAN1Model
 from harness.networks.pggan import PGGANDiscriminator, PGGANGenerator
 from harness.networks.stylegan1 import StyleGAN1Discriminator, StyleGAN1Generator
-from harness.spec.schema import PGGAN, WGANGP, Logistic, Spec, StyleGAN1
+from harness.spec.schema import PGGAN, WGANGP, Fast, Logistic, Spec, StyleGAN1
 
 
 def pggan(spec: Spec, model: PGGAN, seed: int) -> ProgressiveGrowingGAN:
     """Return PGGAN and its training step."""
     loss = spec.train.loss
     assert isinstance(loss, WGANGP)  # checks.py sees to it
+    fast = spec.train.fast or Fast()
     generator = PGGANGenerator(
         model.noise_size,
         model.out_scale,
@@ -18,6 +19,8 @@ def pggan(spec: Spec, model: PGGAN, seed: int) -> ProgressiveGrowingGAN:
         max_channels=model.max_channels,
         fused_upconv=model.fused,
         paper_form=model.paper_form,
+        channels_last=fast.channels_last,
+        written_gradients=fast.written_gradients,
     )
     discriminator = PGGANDiscriminator(
         model.out_scale,
@@ -26,6 +29,7 @@ def pggan(spec: Spec, model: PGGAN, seed: int) -> ProgressiveGrowingGAN:
         mbstd_cfg={"group_size": model.mbstd_group},
         fused_convdown=model.fused,
         paper_form=model.paper_form,
+        channels_last=fast.channels_last,
     )
     return ProgressiveGrowingGAN(
         generator,
@@ -35,6 +39,8 @@ def pggan(spec: Spec, model: PGGAN, seed: int) -> ProgressiveGrowingGAN:
         penalty_weight=loss.penalty_weight,
         drift_weight=loss.drift_weight,
         drift_both=loss.drift == "both",
+        shared_pass=fast.shared_pass,
+        written_gradients=fast.written_gradients,
         lr_per_scale=spec.train.lr_per_scale,
         reset_optimizer=spec.train.reset_optimizer_per_scale,
     )

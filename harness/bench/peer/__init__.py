@@ -1,0 +1,1 @@
+"""Other people's training, run by themselves in processes of their own."""
