@@ -16,7 +16,7 @@ import torch
 from mmengine.runner import Runner
 from PIL import Image
 
-from harness.bench.floor import ceilings, flops
+from harness.bench.counting import Count, ceilings
 from harness.bench.peer import mmagic_pggan
 from harness.bench.peer.asked import Asked, python_of_mmagic
 from harness.bench.pggan_speed import Speeds
@@ -100,14 +100,16 @@ def _in_turns(peer: Asked, folder: Path) -> Speeds:
     default = _runner(folder, "default")
     check_the_same(peer, default.model, folder)
     fast = _runner(folder, "fast", f"train.fast={_FAST}")
-    per_image = flops(partial(step, default)) / _BATCH
+    with Count() as count:
+        step(default)
+    per_image = sum(work.flop for work in count.work.values()) / _BATCH
     peer.ask(train=_WARM_UP)
     turns = []
     for _ in range(_TURNS):
         theirs = peer.ask(train=_CALLS)["seconds"] / _CALLS
         own = seconds(partial(step, default), _CALLS), seconds(partial(step, fast), _CALLS)
         turns.append((theirs, *own))
-    return Speeds(tuple(turns), _BATCH, _FAST, per_image, ceilings("cpu"))
+    return Speeds(tuple(turns), _BATCH, _FAST, per_image, ceilings(torch.device("cpu"))[0])
 
 
 def check_the_same(peer: Asked, model: Any, folder: Path) -> None:
