@@ -125,7 +125,7 @@ def check_the_same(peer: Asked, model: Any, folder: Path) -> None:
     file = folder / "outputs.pt"
     torch.save(given, file)
     peer.ask(outputs=str(file))
-    theirs = torch.load(file)
+    theirs = torch.load(file, weights_only=True)
     for name, inputs in (("generator", given["noise"]), ("discriminator", given["images"])):
         with torch.no_grad():
             own = networks[name](inputs)

@@ -106,7 +106,7 @@ def main(images: str, work_dir: str, settings: dict[str, Any]) -> None:
         print(json.dumps(value), file=answers, flush=True)
 
     def outputs(model: Any, file: str) -> None:
-        given = torch.load(file)
+        given = torch.load(file, weights_only=True)
         networks = {"generator": given["noise"], "discriminator": given["images"]}
         made = {}
         for name, inputs in networks.items():
