@@ -241,12 +241,12 @@ def _machine(folders: Iterable[RunFolder]) -> dict[str, Any]:
     """
     groups: dict[tuple[str, Any], dict[str, Any]] = {}
     resumed: list[dict[str, Any]] = []
-    before = ""
+    before: str | None = None
     for folder in folders:
         path = folder.path / "machine.json"
         if os.path.lexists(path) and (text := read_record(path)) != before:
             machine = read_machine(path)
-            before = "" if "resumed" in machine else text  # else it says nothing new
+            before = None if "resumed" in machine else text  # else it says nothing new
             resumed += [{"run": folder.path.name, **at} for at in machine.pop("resumed", [])]
             source = (machine.get("source") or {}).get("digest")
             groups.setdefault((kind(machine), source), machine)

@@ -88,7 +88,7 @@ class Ada(Section):
 
 
 class Fast(Section):
-    """Ways to train faster that change a run's last bits, but not what is computed."""
+    """Ways to train PGGAN faster; each changes a run's bits, so none is on by default."""
 
     channels_last: bool = False
     """Keep each pixel's features side by side, as convolutions on a CPU and tensor cores read."""

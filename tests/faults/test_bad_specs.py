@@ -169,7 +169,11 @@ CHANGES = {  # of a valid spec: what is there, what takes its place, what the me
         + "seeds:",
         "factors",
     ),
-    "seeds beyond counting": ("[0, 1]", f"{[*range(2000)]}", "seeds"),
+    "seeds beyond counting": (
+        "[0, 1]",
+        f"{[*range(5_001)]}\nfactors: {{train.kimg: {{a: 0.6, b: 0.7}}}}",
+        "factors",
+    ),
     "a rule that watches nothing": (
         *("seeds:", "factors: {reduce_lr: {a: {val_metric: x, scheduler: {}}}}\nseeds:"),
         "val_metric",

@@ -235,7 +235,7 @@ def test_training_again_pairs_anew(make_runner):
 
 def test_mmengines_own_runner_joins_them_too(make_runner, monkeypatch):
     seen = passes(monkeypatch)
-    monkeypatch.setattr("conftest.QuietRunner", Runner)
+    monkeypatch.setitem(make_runner.__globals__, "QuietRunner", Runner)
     joint = trained(make_runner, hooks())
     assert any(joined for _, joined in seen)
     monkeypatch.undo()

@@ -10,7 +10,7 @@ from small_spec import TEXT, content, write
 
 from harness.errors import SpecError
 from harness.spec.load import apply_override, load
-from harness.spec.schema import Extractor, Posthoc, Spec
+from harness.spec.schema import Extractor, Fast, Posthoc, Spec
 
 
 def problems(path: Path, *overrides: str) -> list[str]:
@@ -60,7 +60,7 @@ def test_a_wrong_override_is_blamed_on_the_command_line(tmp_path):
     file = write(tmp_path)
     assert problems(file, "observers.ema.fast.interp_cfg.momentum=1.5", "train.kimgs=3") == [
         "command line: train.kimgs: is not a field; did you mean 'kimg'?; known: kimg, batch_size, "
-        "optimizer, lr_per_scale, reset_optimizer_per_scale, loss, augment, log_every_kimg",
+        "optimizer, lr_per_scale, reset_optimizer_per_scale, loss, augment, fast, log_every_kimg",
         "command line: observers.ema.fast.interp_cfg.momentum: 1.5 is not in (0, 1)",
     ]
 
@@ -130,6 +130,7 @@ VALUES = {
     "train.loss.penalty_weight": 1.0,
     "train.loss.drift_weight": 1.0,
     "train.loss.drift": "both",
+    "train.fast": Fast(channels_last=True),
     "train.log_every_kimg": 0.2,
     "evaluate.every_kimg": 0.2,
     "evaluate.fake_images": 700,
