@@ -1,10 +1,12 @@
 """What the commands do, each step handing a value to the next."""
 
 import argparse
+import gc
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +22,16 @@ from harness.spec.load import load
 from harness.spec.schema import Spec
 
 CACHE_DIR = Path(os.environ.get("HARNESS_CACHE", "~/.cache/gan-harness"))
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Let garbage lie: rows form no cycles, and all would be looked through again and again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,7 @@ class Job:
         unfinished = any(o.status is not Status.FINISHED for o in outcomes.values())
         return 1 if unfinished else differs
 
+    @_without_collector()
     def report(self) -> int:
         """Write the report of what was trained, and compare it with the committed one."""
         from harness.report import frames
@@ -206,6 +219,7 @@ def listing(folder: Path) -> int:
     return 0
 
 
+@_without_collector()
 def verify(folders: Sequence[Path], readmes: Sequence[Path], update: bool) -> int:
     """Rebuild the tables of results folders from their rows, and name every difference.
 

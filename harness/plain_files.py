@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from io import BufferedReader, TextIOWrapper
+from io import BufferedReader
 from pathlib import Path
 
 _WAITS_FOR_NOBODY = getattr(os, "O_NONBLOCK", 0)
@@ -35,14 +35,17 @@ def read(path: str | Path, most: int) -> bytes:
         OSError: as ``opened``; or it is larger.
     """
     with opened(path) as file:
-        content = file.read(most + 1)
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, most) + 1)  # as much memory is set aside as is asked for
+        if len(content) > size:  # it grows
+            content += file.read(most + 1 - len(content))
     if len(content) > most:
         raise OSError(errno.EFBIG, f"larger than {most >> 20} MiB", str(path))
     return content
 
 
 def read_text(path: Path, most_bytes: int) -> str:
-    """Read a text file in UTF-8.
+    """Read a text file in UTF-8, its lines ending as they do here.
 
     Args:
         path: of the file.
@@ -52,14 +55,13 @@ def read_text(path: Path, most_bytes: int) -> str:
         NoText: if there is no such file.
     """
     try:
-        with TextIOWrapper(opened(path), encoding="utf-8") as file:
-            text = file.read(most_bytes + 1)
+        text = read(path, most_bytes).decode()
     except UnicodeDecodeError:
         raise NoText("is not a text file in UTF-8") from None
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise NoText(f"is too large ({most_bytes} bytes at most)") from None
         raise NoText(f"cannot be read ({error.strerror})") from None
     except ValueError:  # NUL in the path, or what no file system can hold
         raise NoText("is not the path of a file") from None
-    if len(text) > most_bytes:
-        raise NoText(f"is too large ({most_bytes} bytes at most)")
-    return text
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

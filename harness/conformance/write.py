@@ -90,11 +90,11 @@ def markdown(cells: Sequence[Cell], cases: Sequence[Case]) -> str:
 def write(cells: Sequence[Cell], cases: Sequence[Case], folder: Path) -> list[str]:
     """Write both tables; return how they differ from those that were there."""
     path = folder / CSV
-    before = read_csv(path, _COLUMNS) if path.exists() else None
+    before = zip(*read_csv(path, _COLUMNS).values(), strict=True) if path.exists() else None
     now = [_record(cell, cases) for cell in cells]
     write_atomically(path, csv(cells, cases))
     write_atomically(folder / MARKDOWN, markdown(cells, cases))
-    return [] if before is None else changes(before, now)
+    return [] if before is None else changes([*before], now)
 
 
 def changes(before: Sequence[Sequence[str]], now: Sequence[Sequence[str]]) -> list[str]:

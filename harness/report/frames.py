@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +18,7 @@ from harness.plan.expand import Plan, Run, from_settings
 from harness.records.files import read_record
 from harness.records.machine import kind
 from harness.records.machine_file import read_machine
-from harness.records.rows import checked
+from harness.records.rows import Columns, all_checked, checked
 from harness.records.store import RunFolder
 from harness.records.types import Outcome, Row, Status
 from harness.report.tabular import Table, read_csv
@@ -66,7 +66,8 @@ class Results:
 
     Args:
         plan: the resolved question.
-        rows: one measured number a row, columns ``ROW_TYPES``.
+        rows: one measured number a row, columns ``ROW_TYPES``; in the plan's order of runs, then by
+            arm, quantity and iteration.
         outcomes: one planned run a row, columns ``OUTCOME_TYPES``.
         machine: what the runs ran on; ``also`` lists machines or sources that differ from it,
             ``resumed`` where runs went on after a stop.
@@ -103,21 +104,25 @@ class Results:
         An evaluation that a resumed run repeated counts once, as it was measured last.
         """
         done = {(level, seed) for level, seeds in self.finished.items() for seed in seeds}
-        found: defaultdict[tuple[str, str, str, int], dict[int, tuple[float, float]]]
-        found = defaultdict(dict)
-        names = ("level", "arm", "quantity", "seed", "iteration", "kimg", "value")
-        table = zip(*(self.rows[name] for name in names), strict=True)
-        for level, arm, quantity, seed, iteration, kimg, value in table:
-            if (level, seed) in done:
-                found[level, arm, quantity, seed][iteration] = (kimg, value)
+        names = ("level", "seed", "arm", "quantity")
         cells: dict[Cell, dict[int, Curve]] = {}
-        for (level, arm, quantity, seed), points in found.items():
-            curve = [points[at] for at in sorted(points)]
-            cells.setdefault(Cell(level, arm, quantity), {})[seed] = curve
+        begin = 0
+        table = zip(*(self.rows[name] for name in names), strict=True)
+        for (level, seed, arm, quantity), group in groupby(table):
+            end = begin + sum(1 for _ in group)
+            if (level, seed) in done:
+                cells.setdefault(Cell(level, arm, quantity), {})[seed] = self._curve(begin, end)
+            begin = end
         return {
             cell: {seed: curves[seed] for seed in self.finished[cell.level] if seed in curves}
             for cell, curves in cells.items()
         }
+
+    def _curve(self, begin: int, end: int) -> Curve:
+        """Return the points of rows that are one curve, in the order of iterations."""
+        columns = (self.rows[name][begin:end] for name in ("iteration", "kimg", "value"))
+        at = {iteration: point for iteration, *point in zip(*columns, strict=True)}
+        return [(kimg, value) for kimg, value in at.values()]
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -176,16 +181,32 @@ def read(results_dir: Path) -> Results:
     """
     machine = read_machine(results_dir / "machine.json")
     plan = _plan(results_dir / "spec.yaml")
-    rows = _table(ROW_TYPES, read_csv(results_dir / "runs.csv", ROW_TYPES))
-    outcomes = _table(OUTCOME_TYPES, read_csv(results_dir / "outcomes.csv", OUTCOME_TYPES))
+    rows = read_csv(results_dir / "runs.csv", ROW_TYPES)
+    outcomes = read_csv(results_dir / "outcomes.csv", OUTCOME_TYPES)
     known = {(run.level, run.seed) for run in plan.runs}
-    for name, table in (("runs.csv", rows), ("outcomes.csv", outcomes)):
-        for number, record in enumerate(zip(*table.values(), strict=True), 2):
-            try:
-                _check(record, known)
-            except RecordsError as error:
-                raise RecordsError(f"{results_dir / name}:{number}: {error}") from None
+    if not _all_fine(rows, known):  # then one by one, to say where
+        _check_each(results_dir / "runs.csv", rows, known)
+    _check_each(results_dir / "outcomes.csv", outcomes, known)
     return Results(plan, _sorted(plan, rows), outcomes, machine)
+
+
+def _all_fine(rows: Table, known: Container[tuple[str, int]]) -> bool:
+    """Tell whether every row is as ``_check`` asks for; False is no verdict."""
+    of_run = {*zip(rows["run"], rows["level"], rows["seed"], strict=True)}
+    if not all(run.isprintable() and (level, seed) in known for run, level, seed in of_run):
+        return False
+    try:
+        return all_checked(Columns(*([*rows[name]] for name in Columns._fields)))
+    except (RecordsError, ValueError):
+        return False
+
+
+def _check_each(path: Path, table: Table, known: Container[tuple[str, int]]) -> None:
+    for number, record in enumerate(zip(*table.values(), strict=True), 2):
+        try:
+            _check(record, known)
+        except RecordsError as error:
+            raise RecordsError(f"{path}:{number}: {error}") from None
 
 
 def _check(record: Sequence[Any], known: Container[tuple[str, int]]) -> None:

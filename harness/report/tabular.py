@@ -49,8 +49,8 @@ def _texts(column: Sequence[Any]) -> Iterable[str]:
     return map(repr, column)
 
 
-def read_csv(path: Path, types: Mapping[str, Callable[[str], Any]]) -> list[list[Any]]:
-    """Return the records of a CSV whose columns are exactly ``types``, in order.
+def read_csv(path: Path, types: Mapping[str, Callable[[str], Any]]) -> dict[str, list[Any]]:
+    """Return the columns of a CSV that are exactly ``types``, in order.
 
     Raises:
         RecordsError: naming the line, if the file is missing, cut off or of other columns.
@@ -64,22 +64,28 @@ def read_csv(path: Path, types: Mapping[str, Callable[[str], Any]]) -> list[list
         raise RecordsError(f"{path}:1: the columns are not {','.join(types)}")
     if not text.endswith("\n"):
         raise RecordsError(f"{path}: the last line has no end: was the file cut off?")
-    return [_record(path, number, line, types) for number, line in enumerate(lines, 2)]
+    try:
+        columns = [*zip(*lines, strict=True)] or [()] * len(types)
+        pairs = zip(types.items(), columns, strict=True)
+        return {name: [*map(kind, column)] for (name, kind), column in pairs}
+    except ValueError:
+        raise _first_wrong(path, lines, types) from None
 
 
 def _rounded(record: Sequence[Any], digits: int) -> list[Any]:
     return [float(f"{v:.{digits}g}") if isinstance(v, float) else v for v in record]
 
 
-def _record(
-    path: Path, number: int, line: Sequence[str], types: Mapping[str, Callable[[str], Any]]
-) -> list[Any]:
-    if len(line) != len(types):
-        raise RecordsError(f"{path}:{number}: holds {len(line)} fields, not {len(types)}")
-    record = []
-    for (column, kind), field in zip(types.items(), line, strict=True):
-        try:
-            record.append(kind(field))
-        except ValueError:
-            raise RecordsError(f"{path}:{number}: {column} {field!r} is not a number") from None
-    return record
+def _first_wrong(
+    path: Path, lines: Sequence[Sequence[str]], types: Mapping[str, Callable[[str], Any]]
+) -> RecordsError:
+    """Return what is wrong with the first line that has other fields than ``types``."""
+    for number, line in enumerate(lines, 2):
+        if len(line) != len(types):
+            return RecordsError(f"{path}:{number}: holds {len(line)} fields, not {len(types)}")
+        for (column, kind), field in zip(types.items(), line, strict=True):
+            try:
+                kind(field)
+            except ValueError:
+                return RecordsError(f"{path}:{number}: {column} {field!r} is not a number")
+    raise AssertionError("every line has the fields")
