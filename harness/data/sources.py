@@ -8,7 +8,6 @@ import os
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +27,7 @@ from harness.data import (
     digest,
 )
 from harness.data.decode import MAX_BYTES, decode, fitted, one_line
+from harness.data.threads import each
 from harness.errors import DataError, printable
 from harness.spec.photographs import CORRUPT
 
@@ -36,7 +36,6 @@ __all__ = ["DataSource", "Images", "decoded", "image_names", "load", "opened"]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm")
 CIFAR10_ROOT = Path("~/.cache/gan-harness/cifar10")
 
-_CHUNK = 32  # images decoded before they are handed on: bounds the memory
 _NAMED = 5  # offenders named in a message
 _NO_IMAGE = frozenset({errno.EINVAL, errno.EFBIG})
 _PACKED = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -86,7 +85,7 @@ def decoded(
 ) -> Iterator[tuple[str, _T | None]]:
     """Yield each name with ``then(image)``, image uint8 3HW, or with None where it was skipped.
 
-    A few threads decode, and run ``then``, one chunk of images at a time.
+    A few threads decode, and run ``then``.
 
     Raises:
         DataError: after the last image, naming those that were refused.
@@ -99,19 +98,15 @@ def decoded(
             return problem
 
     problems: dict[type, list[str]] = {BrokenImageError: [], UnfitImageError: []}
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(listing.names), _CHUNK):
-            names = listing.names[start : start + _CHUNK]
-            with warnings.catch_warnings():  # PIL warns of bombs and of odd EXIF data
-                warnings.simplefilter("ignore")
-                results = list(pool.map(attempt, names))
-            for name, result in zip(names, results, strict=True):
-                if isinstance(result, BrokenImageError | UnfitImageError):
-                    problems[type(result)].append(f"{printable(repr(name), 100)} ({result})")
-                    if isinstance(result, BrokenImageError) and source.broken == "skip":
-                        yield name, None
-                else:
-                    yield name, result
+    with warnings.catch_warnings():  # PIL warns of bombs and of odd EXIF data, in all threads
+        warnings.simplefilter("ignore")
+        for name, result in each(attempt, listing.names):
+            if isinstance(result, BrokenImageError | UnfitImageError):
+                problems[type(result)].append(f"{printable(repr(name), 100)} ({result})")
+                if isinstance(result, BrokenImageError) and source.broken == "skip":
+                    yield name, None
+            else:
+                yield name, result
     _refuse(listing, source, *problems.values())
 
 

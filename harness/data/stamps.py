@@ -16,6 +16,7 @@ from pathlib import Path
 import PIL
 
 from harness.data import BrokenImageError, DataSource, Listing
+from harness.data.threads import each
 
 FORMAT = 1
 """Version of the cache's layout and of the way from bytes to pixels."""
@@ -43,13 +44,17 @@ def known_key(listing: Listing, source: DataSource, cache_dir: Path) -> str:
 
 def key(listing: Listing, source: DataSource) -> str:
     """Return the folder's name in the cache of these bytes under these options; reads them all."""
-    key = hashlib.sha256(json.dumps(_options(source)).encode())
-    for name in listing.names:
+
+    def summed(name: str) -> tuple[int, bytes]:
         try:
             data = listing.read(name)
         except BrokenImageError as problem:
             data = str(problem).encode()
-        key.update(f"{name!a} {len(data)} ".encode() + hashlib.sha256(data).digest())
+        return len(data), hashlib.sha256(data).digest()
+
+    key = hashlib.sha256(json.dumps(_options(source)).encode())
+    for name, (size, digest) in each(summed, listing.names):
+        key.update(f"{name!a} {size} ".encode() + digest)
     return key.hexdigest()[:32]
 
 
