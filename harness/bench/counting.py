@@ -5,6 +5,7 @@ of those, are counted as they are computed.
 """
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,11 +45,13 @@ class Count(TorchDispatchMode):
 
     Attributes:
         work: by class; bytes of views and of memory that is only set aside are none.
+        seconds: by class; on a GPU, until operations were launched.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.work: dict[str, Work] = defaultdict(Work)
+        self.seconds: dict[str, float] = defaultdict(float)
 
     def __torch_dispatch__(
         self,
@@ -57,13 +60,16 @@ class Count(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
+        begin = time.perf_counter()
         out = func(*args, **(kwargs or {}))
+        sec = time.perf_counter() - begin
         name = func.overloadpacket.__name__
         if name not in _NO_WORK and not func.is_view:
             work = self.work[_class(name)]
             work.flop += _flop(name, args, out)
             work.bytes += sum(_bytes(func, args, kwargs or {}, out))
             work.calls += 1
+            self.seconds[_class(name)] += sec
         return out
 
 

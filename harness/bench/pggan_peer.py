@@ -6,6 +6,7 @@ Networks, batch, images and threads are the same; one computes while the other w
 """
 
 import json
+import statistics
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from mmengine.runner import Runner
 from PIL import Image
 
-from harness.bench.counting import Count, ceilings
+from harness.bench.counting import CONVOLUTIONS, PRODUCTS, Count, ceilings
 from harness.bench.peer import mmagic_pggan
 from harness.bench.peer.asked import Asked, python_of_mmagic
 from harness.bench.pggan_speed import Speeds
@@ -109,7 +110,19 @@ def _in_turns(peer: Asked, folder: Path) -> Speeds:
         theirs = peer.ask(train=_CALLS)["seconds"] / _CALLS
         own = seconds(partial(step, default), _CALLS), seconds(partial(step, fast), _CALLS)
         turns.append((theirs, *own))
-    return Speeds(tuple(turns), _BATCH, _FAST, per_image, ceilings(torch.device("cpu"))[0])
+    share = heavy_seconds(fast) / statistics.median(turn[2] for turn in turns)
+    rate, _ = ceilings(torch.device("cpu"))
+    return Speeds(tuple(turns), _BATCH, _FAST, per_image, rate, share)
+
+
+def heavy_seconds(runner: Runner) -> float:
+    """Return the seconds of a step's convolutions and products: the median of a few steps."""
+    found = []
+    for _ in range(_CALLS + 1):
+        with Count() as count:
+            step(runner)
+        found.append(sum(count.seconds[name] for name in (CONVOLUTIONS, PRODUCTS)))
+    return statistics.median(found)
 
 
 def check_the_same(peer: Asked, model: Any, folder: Path) -> None:

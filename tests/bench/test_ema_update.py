@@ -30,7 +30,7 @@ def _tiny(monkeypatch):
 def test_every_side_is_checked_and_timed():
     found = measure("cpu")
     installed = [c for c in CANDIDATES if c.name in ema_update._OTHERS and c.version]
-    assert len(found.timings) == 3 * (3 + len(installed))
+    assert len(found.timings) == 3 * (4 + len(installed))
     assert len(installed) + len(found.missing) == 3
     assert [goal.bound for goal in found.goals] == [1.15, 6.5, 1.15, 6.5]
     rows = list(csv.DictReader(io.StringIO(found.csv())))
@@ -39,6 +39,7 @@ def test_every_side_is_checked_and_timed():
     assert {(row["threads"], row["numbers"]) for row in rows} == {("1", str(floats))}
     assert all(float(row["update_ms"]) > 0 for row in rows)
     assert found.details.count("one shadow") == 3
+    assert found.details.count("| eight lerps, weights always in the cache |") == 3
     assert "(eight) of StyleGAN1-256" in found.sentence
 
 
@@ -103,3 +104,11 @@ def test_a_hook_that_forgets_a_shadow_is_seen(monkeypatch):
     run = ShadowHooks(source, MOMENTA)
     with pytest.raises(RuntimeError, match="ours does not average"):
         check("ours", Side(run.hooks_alone, run.states), source)
+
+
+def test_what_bounds_eight_shadows_averages_as_many_numbers(monkeypatch):
+    averaged = []
+    monkeypatch.setattr(torch, "_foreach_lerp_", lambda old, new, weight: averaged.append(old))
+    ema_update.cached_lerps(100_000)()
+    assert sum(part.numel() for part in averaged[0]) == 8 * 100_000
+    assert len({part.data_ptr() for part in averaged[0]}) == len(averaged[0])

@@ -41,6 +41,7 @@ def test_the_sides_are_told_with_their_distance_to_the_limit(stand_in):
     found = pggan_peer.measure("cpu")
     assert [turn[0] for turn in found.turns] == [0.5, 0.5]
     assert found.flops > 1e6
+    assert 0 < found.share < 2  # noise aside, a part
     (goal,) = found.goals
     assert goal.direction == "at least"
     assert goal.bound == 3
@@ -86,12 +87,13 @@ def test_without_mmagic_it_is_left_out_of_all_and_refused_by_name(monkeypatch, t
 
 def test_speeds_are_medians_and_their_ratio_that_of_turns():
     turns = ((0.4, 0.2, 0.1), (0.8, 0.2, 0.1), (0.4, 0.2, 0.1))
-    found = Speeds(turns, 16, "{}", 2e9, 3e11)
+    found = Speeds(turns, 16, "{}", 2e9, 3e11, 0.8)
     assert found.speeds == [40, 80, 160]
     assert found.ratio(2)[0] == pytest.approx(4)
     assert found.floor == pytest.approx(150)
     assert found.goals[0].met
     assert "| MMagic on its Runner | 40.0 | 1.00 | 27% |" in found.details
+    assert "take 80% of the time: with all else for nothing it would be 5.00" in found.details
 
 
 @pytest.mark.skipif(not os.environ.get(PYTHON), reason="needs a Python that has MMagic")
