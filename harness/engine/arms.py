@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from harness.engine.fresh import FreshSets
 from harness.errors import Diverged
 from harness.gans.base import GAN
+from harness.isolation import own_streams
 from harness.records.quantities import fresh as on_fresh
 from harness.seeding import fresh_seed, generator
 from harness.spec.schema import Evaluate
@@ -93,7 +94,9 @@ class Evaluator(ABC):
         values = self.measure(model, network, iteration)
         found = {f"{quantity}/{arm}": value for quantity, value in values.items()}
         for number in self.fresh.due(arm, values, model.images_shown) if self.fresh else ():
-            again = self.measure(model, network, iteration, number)
+            # What draws from the global streams leaves them to the arms that follow.
+            with own_streams(fresh_seed(self.seed, number), self.device):
+                again = self.measure(model, network, iteration, number)
             found |= {f"{on_fresh(quantity, number)}/{arm}": v for quantity, v in again.items()}
         return found
 

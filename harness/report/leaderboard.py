@@ -94,7 +94,7 @@ def _values(lines: Sequence[SummaryLine]) -> list[list[str]]:
         span = f"{number(value.low, places)} to {number(value.high, places)}"
         cells.append([str(line.last.n), middle, span, _bold(seen, str(i) == early)])
         if _again(lines):
-            cells[-1].append(_bold(_again_text(line.again, places), str(i) == luckless))
+            cells[-1].append(_again_text(line.again, places, str(i) == luckless))
     return cells
 
 
@@ -102,10 +102,11 @@ def _again(lines: Sequence[SummaryLine]) -> bool:
     return any(line.again is not None for line in lines)
 
 
-def _again_text(found: Spread | None, places: int) -> str:
+def _again_text(found: Spread | None, places: int, best: bool) -> str:
     if found is None:
         return ""
     middle, low, high = (number(v, places) for v in (found.median, found.low, found.high))
+    middle = _bold(middle, best)
     return f"{middle} ({low} to {high})" if found.n > 1 else middle
 
 
