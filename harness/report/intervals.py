@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.statistics import LEVEL, satterthwaite, t_quantile
+from harness.report.statistics import LEVEL, ROUNDING, satterthwaite, t_quantile
 
 ENOUGH = 10
 """Seeds from which on a middle mean with a bootstrap interval says more than median and range."""
@@ -56,6 +56,7 @@ class Components:
         return math.sqrt(max(0.0, self.total.value**2 - self.evaluation.value**2))
 
 
+@np.errstate(all="ignore")
 def middle_mean(strata: Sequence[Sequence[float]]) -> Interval:
     """Return the interquartile mean of all values, with a stratified percentile bootstrap.
 
@@ -69,7 +70,7 @@ def middle_mean(strata: Sequence[Sequence[float]]) -> Interval:
     # The one stream that numpy keeps as it is for ever.
     random = np.random.RandomState(_SEED)
     arrays = [np.asarray(values, float) for values in strata]
-    drawn = [a[random.randint(len(a), size=(_RESAMPLES, len(a)))] for a in arrays]
+    drawn = [a[random.randint(len(a), size=(_RESAMPLES, len(a)), dtype=np.int64)] for a in arrays]
     low, high = np.quantile(_trimmed(np.concatenate(drawn, axis=1)), (_LOW, _HIGH))
     return Interval(float(_trimmed(np.concatenate(arrays))), float(low), float(high))
 
@@ -122,7 +123,9 @@ def paired_noise(ours: Array, theirs: Array) -> float:
         ours: SK, seeds by sets of latents, K >= 2; a set's latents are the same in both.
         theirs: SK.
     """
-    return independent_noise([ours - theirs])
+    width = independent_noise([ours - theirs])
+    scale = float(np.abs([ours, theirs]).max())
+    return 0.0 if width <= ROUNDING * scale else width
 
 
 @np.errstate(all="ignore")

@@ -13,7 +13,7 @@ from harness.report.wording import decimals, number, p_text, plus_minus
 
 LEVEL = 0.95
 POWER = 0.8
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
 """Spreads below this share of the values are rounding, not variation."""
 
 
@@ -56,7 +56,7 @@ class Difference:
     @property
     def below_noise(self) -> bool:
         """Whether fresh latents alone move the value by as much as it is."""
-        return self.noise is not None and abs(self.value) <= self.noise
+        return self.noise is not None and abs(self.value) < self.noise
 
     @property
     def told_apart(self) -> bool:
@@ -232,11 +232,11 @@ def _seeds(difference: Difference) -> str:
 
 
 def _shift(value: float, scale: float) -> float:
-    return 0.0 if abs(value) <= _ROUNDING * scale else value
+    return 0.0 if abs(value) <= ROUNDING * scale else value
 
 
 def _without_rounding(variance: float, scale: float) -> float:
-    return 0.0 if variance <= (_ROUNDING * scale) * (_ROUNDING * scale) else variance
+    return 0.0 if variance <= (ROUNDING * scale) * (ROUNDING * scale) else variance
 
 
 def _difference(
