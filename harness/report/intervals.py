@@ -164,13 +164,22 @@ def _pooled(squares: Sequence[tuple[float, int]]) -> tuple[float, int]:
 
 
 def _total(between: float, freedom: int, within: float, within_freedom: int, sets: int) -> Interval:
-    """Return the standard deviation of single measurements (Satterthwaite's degrees of freedom)."""
-    parts = between / sets, within * (1 - 1 / sets)
-    variance = sum(parts)
-    if not variance > 0:
-        return Interval(math.sqrt(variance), math.sqrt(variance), math.sqrt(variance))
-    every = zip(parts, (freedom, within_freedom), strict=True)
-    return deviation(variance, satterthwaite([*every]))
+    """Return the standard deviation of single measurements, between / K + (1 - 1 / K) within.
+
+    With the interval of Graybill and Wang (J. Amer. Statist. Assoc. 75, 1980): chi-square's where
+    one of the parts is nought.
+    """
+    from scipy.special import chdtri
+
+    parts = ((between / sets, freedom), (within * (1 - 1 / sets), within_freedom))
+    variance = sum(part for part, _ in parts)
+    # How far each part's own bounds lie from it.
+    below, above = (
+        math.sqrt(sum((part * (f / float(chdtri(f, p)) - 1)) ** 2 for part, f in parts))
+        for p in (_LOW, _HIGH)
+    )
+    low, high = max(0.0, variance - below), variance + above
+    return Interval(math.sqrt(variance), math.sqrt(low), math.sqrt(high))
 
 
 def _share(

@@ -159,10 +159,10 @@ def detectable(freedom: float, error: float, power: float = POWER) -> float:
         error: that error.
         power: in (0.025, 1).
     """
-    from scipy.special import nctdtrnc
+    from scipy.special import nctdtrinc
 
     # The noncentral t whose 1 - power quantile is the test's limit; the other tail is negligible.
-    return float(nctdtrnc(freedom, 1 - power, t_quantile(freedom))) * error
+    return float(nctdtrinc(freedom, 1 - power, t_quantile(freedom))) * error
 
 
 def t_quantile(freedom: float, level: float = LEVEL) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.plan.arms import Arm
@@ -102,6 +102,7 @@ def summary(results: Results) -> list[SummaryLine]:
 def summary_text(results: Results) -> str:
     """Return ``summary.csv``."""
     lines = summary(results)
+    blocks: list[tuple[Sequence[str], Callable[[SummaryLine], Sequence[object]]]]
     blocks = [(SUMMARY_COLUMNS, _record)]
     blocks += [(NOISE_COLUMNS, _noise)] if any(line.noise for line in lines) else []
     blocks += [(MIDDLE_COLUMNS, _middle)] if any(line.middle for line in lines) else []

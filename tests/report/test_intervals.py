@@ -120,7 +120,7 @@ def test_intervals_of_the_components_hold_the_truth(training, evaluation):
     total = math.hypot(training, evaluation)
     assert abs(held([f.evaluation for f in found], evaluation) - 0.95) < CHANCE
     assert abs(held([f.share for f in found], evaluation**2 / total**2) - 0.95) < CHANCE
-    # Satterthwaite's is an approximation.
+    # Graybill and Wang's is an approximation.
     assert abs(held([f.total for f in found], total) - 0.95) < CHANCE + 0.01
     squares = np.mean([[f.evaluation.value**2, f.total.value**2] for f in found], axis=0)
     assert squares == pytest.approx([evaluation**2, total**2], rel=0.1)
