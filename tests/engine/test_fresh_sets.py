@@ -9,12 +9,12 @@ from drawn import GROWN, styled_gan
 from resuming import attempt, differences, left, stopped_and_resumed
 from small_spec import content, spec
 from tiny_gan import tiny_gan
-from tiny_singan import singan_spec
+from tiny_singan import singan_run
 
 from harness.engine.build import prepared
-from harness.engine.families import gan as build_gan
 from harness.engine.fresh import FreshSets
 from harness.plan.expand import expand
+from harness.records.quantities import fresh
 from harness.records.types import Row
 from harness.seeding import fresh_seed
 from harness.spec.load import validated
@@ -136,6 +136,8 @@ def test_every_metric_of_an_arm_is_measured_again(gan, cache, shown):
         assert len({values[name], values[f"fresh1/{name}"], values[f"fresh2/{name}"]}) == 3
     assert values[f"fresh1/{FID}/raw"] == values[f"fresh1/{FID}/copy"]  # common to all arms
     second = evaluator(cache, batch_size=7, **MANY).measure(gan, gan.generator, 1, 2)
+    steps = second.pop("ppl_z[digits-cnn]")  # so small that they see the batches' rounding
+    assert steps == pytest.approx(values["fresh2/ppl_z[digits-cnn]/raw"], rel=1e-3)
     assert second == {name: values[f"fresh2/{name}/raw"] for name in second}
 
 
@@ -162,19 +164,14 @@ def test_paths_of_a_set_are_others(cache):
 
 
 def test_samples_of_one_image_are_fresh_too(tmp_path):
-    described = singan_spec(evaluate__fresh=2)
-    _, measured = prepared(described, 0, CPU, tmp_path)
-    measured.arms = {"raw": "orig"}
-    measured.fresh = FreshSets(described)
-    model = build_gan(described, 0)
-    model.images_shown = described.total_images - 1
-    due = measured.evaluate(model, 1)
-    names = {name for name in due if not name.startswith("fresh")}
-    assert due.keys() == names | {f"fresh1/{name}" for name in names}
-    model.images_shown += 1
-    values = measured.evaluate(model, 2)
-    for name in ("sifid[random-conv-64]/raw", "sifid_low[random-conv-64]/raw", "diversity/raw"):
-        assert len({values[name], values[f"fresh1/{name}"], values[f"fresh2/{name}"]}) == 3
+    run, folder = singan_run(tmp_path / "run", evaluate__fresh=2)
+    end = run.spec.kimg
+    names = [f"{name}[random-conv-64]" for name in ("sifid", "sifid_low", "sifid_high")]
+    values = {(row.arm, row.quantity): row.value for row in folder.rows() if row.kimg == end}
+    for arm in ("raw", "m0.5"):
+        for name in (*names, "diversity"):
+            found = {values[arm, quantity] for quantity in (name, fresh(name, 1), fresh(name, 2))}
+            assert len(found) == 3
 
 
 def test_a_network_that_draws_globally_gives_the_same_with_fresh_sets(gan, cache):

@@ -17,7 +17,9 @@ def test_a_protocol_in_brackets_is_left_aside():
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(RecordsError, match=r"^fidd: not a known quantity; known: fid, is, kid"):
+    with pytest.raises(
+        RecordsError, match=r"^fidd: not a known quantity; known: fid, fid_inf, is, kid"
+    ):
         lookup("fidd")
 
 
