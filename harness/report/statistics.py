@@ -214,7 +214,8 @@ def _showable(difference: Difference) -> str:
     text = f"these seeds could show {number(difference.half_width, places)} or more"
     if difference.detectable is None:
         return text
-    return f"{text}, and {number(difference.detectable, places)} four times in five"
+    most = number(difference.detectable, places)
+    return f"{text}, and would show a true {most} four times in five"
 
 
 def _noise(difference: Difference) -> str:

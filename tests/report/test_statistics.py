@@ -152,7 +152,8 @@ def test_a_sentence_says_when_fresh_latents_move_as_much():
     assert "fresh latents" not in sentence(above, "raw")
     apart = replace(difference(-0.3, 0.9, detectable=1.44), noise=0.41)
     assert sentence(apart, "raw").endswith(
-        "-0.30 ± 0.90; these seeds could show 0.90 or more, and 1.44 four times in five); it is "
+        "-0.30 ± 0.90; these seeds could show 0.90 or more, and would show a true 1.44 "
+        "four times in five); it is "
         "less than fresh latents alone move it by (± 0.41)"
     )
 
