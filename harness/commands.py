@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from harness.errors import OutputError, RecordsError, ResultsDiffer, SpecError
+from harness.plan import remarks
 from harness.plan.arms import table
 from harness.plan.expand import ONLY_LEVEL, Plan, expand
 from harness.plan.keeping import Keeping, checkpoint_gib
@@ -99,12 +100,13 @@ class Job:
             f"{spec.kimg:g} kimg or {spec.growth.iterations(spec.total_images)} iterations",
             f"  measured   {', '.join(spec.evaluate.metrics)} with "
             f"{spec.evaluate.extractor_spec.type}, {spec.evaluate.fake_images} images an arm, "
-            f"every {spec.evaluate.every_kimg:g} kimg",
+            f"every {spec.evaluate.every_kimg:g} kimg{remarks.fresh(plan)}",
             f"  predicted  {_duration(self.price.minutes)} (from {self.price.source}), "
             f"{_size(self.price.disk_gib)} on disk in {self.runs_dir}",
             f"  kept       a checkpoint every {self.keeping.every_sec:g} s of a run, the newest "
             f"{self.keeping.count}: {_size(self._checkpoints_gib)} while it trains",
             *_posthoc_line(spec),
+            *remarks.warnings(plan),
             f"  report     {self.results_dir}",
             "",
             f"  {len(plan.arms)} arms in every run; an average's half-life is at the final scale:",

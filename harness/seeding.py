@@ -21,6 +21,11 @@ def derive_seed(seed: int, purpose: str, images: int = 0) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def fresh_seed(seed: int, number: int) -> int:
+    """Return the seed of a further, independent set of draws; set 0 is drawn by ``seed`` itself."""
+    return derive_seed(seed, f"fresh set {number}") if number else seed
+
+
 def generator(
     seed: int, purpose: str, images: int = 0, device: torch.device | str = "cpu"
 ) -> torch.Generator:

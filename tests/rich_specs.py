@@ -32,6 +32,7 @@ evaluate:
   kid_subset_size: 50
   truncation: 0.7
   ppl_pairs: 20
+  fresh: 2
   lpips: {weights: a.pth, vgg16_weights: b.pth}
 seeds: [0, 9223372036854775807]
 observers:

@@ -95,7 +95,7 @@ class Scored(Comparisons):
 class _Evaluator(ArmsEvaluator):
     """The harness's, on torch-fidelity's latents."""
 
-    def latents(self, model: GAN, purpose: str, count: int) -> Tensor:
+    def latents(self, model: GAN, purpose: str, count: int, fresh: int = 0) -> Tensor:
         """Return what torch-fidelity's loop draws, however it divides it into batches."""
         drawn = np.random.RandomState(_SEED).randn(count, _noise_size(model))
         return torch.from_numpy(drawn).float().to(self.device)

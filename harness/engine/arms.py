@@ -11,9 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from harness.engine.fresh import FreshSets
 from harness.errors import Diverged
 from harness.gans.base import GAN
-from harness.seeding import generator
+from harness.isolation import own_streams
+from harness.records.quantities import fresh as on_fresh
+from harness.seeding import fresh_seed, generator
 from harness.spec.schema import Evaluate
 
 
@@ -36,32 +39,41 @@ class Evaluator(ABC):
         self.device = device
         self.beat: Callable[[], None] = lambda: None
         """Called with every batch of images."""
+        self.fresh: FreshSets | None = None
+        """Which arms are measured on further sets of latents, too; None: none."""
         self._finite: list[Tensor] = []
-        self._latents: dict[tuple[str, int, int], Tensor] | None = None
+        self._latents: dict[tuple[str, int, int, int], Tensor] | None = None
 
     @abstractmethod
     def real_values(self) -> dict[str, float]:
         """Return what the real images themselves score, by metric."""
 
     @abstractmethod
-    def scores(self, model: GAN, network: nn.Module) -> dict[str, float]:
+    def scores(self, model: GAN, network: nn.Module, fresh: int = 0) -> dict[str, float]:
         """Return every metric of one network, on the latents that all arms have in common.
 
         Whether images are finite is not looked at.
+
+        Args:
+            model: draws latents and images.
+            network: one of its generators.
+            fresh: which further set of latents, from 1 on; 0 for the usual one.
 
         Raises:
             FloatingPointError: if what is seen in the images is not; says what.
         """
 
     @torch.no_grad()
-    def measure(self, model: GAN, network: nn.Module, iteration: int) -> dict[str, float]:
+    def measure(
+        self, model: GAN, network: nn.Module, iteration: int, fresh: int = 0
+    ) -> dict[str, float]:
         """Return ``scores``.
 
         Raises:
             Diverged: if an image, what is seen in it, or a metric is not finite.
         """
         try:
-            values = self.scores(model, network)
+            values = self.scores(model, network, fresh)
         except FloatingPointError as error:
             self.require_finite(iteration)  # an image's own fault is named first
             raise Diverged(iteration, str(error)) from None
@@ -71,13 +83,30 @@ class Evaluator(ABC):
                 raise Diverged(iteration, quantity)
         return values
 
+    def measure_arm(
+        self, model: GAN, arm: str, network: nn.Module, iteration: int
+    ) -> dict[str, float]:
+        """Return every metric of one arm by ``QUANTITY/ARM``, on fresh latents too where due.
+
+        Raises:
+            Diverged: as ``measure``.
+        """
+        values = self.measure(model, network, iteration)
+        found = {f"{quantity}/{arm}": value for quantity, value in values.items()}
+        for number in self.fresh.due(arm, values, model.images_shown) if self.fresh else ():
+            # What draws from the global streams leaves them to the arms that follow.
+            with own_streams(fresh_seed(self.seed, number), self.device):
+                again = self.measure(model, network, iteration, number)
+            found |= {f"{on_fresh(quantity, number)}/{arm}": v for quantity, v in again.items()}
+        return found
+
     @abstractmethod
     def samples(self, model: GAN, count: int) -> dict[str, NDArray[np.uint8]]:
         """Return ``count`` images uint8 NHWC of each arm, from the same latents."""
 
     @torch.no_grad()
     def evaluate(self, model: GAN, iteration: int) -> dict[str, float]:
-        """Return every metric of every arm, by ``QUANTITY/ARM``.
+        """Return every metric of every arm, by ``QUANTITY/ARM``, on fresh latents too where due.
 
         Raises:
             Diverged: if an image, what is seen in it, or a metric is not finite.
@@ -86,8 +115,7 @@ class Evaluator(ABC):
         values: dict[str, float] = {}
         with self.latents_kept():
             for arm, name in self.arms.items():
-                measured = self.measure(model, networks[name], iteration)
-                values |= {f"{quantity}/{arm}": value for quantity, value in measured.items()}
+                values |= self.measure_arm(model, arm, networks[name], iteration)
         return values
 
     def drawn(
@@ -112,12 +140,13 @@ class Evaluator(ABC):
         if finite and not bool(torch.stack(finite).all()):
             raise Diverged(iteration, "a generated image")
 
-    def latents(self, model: GAN, purpose: str, count: int) -> Tensor:
-        """Return latents, the same on every device."""
-        asked = purpose, count, model.images_shown
+    def latents(self, model: GAN, purpose: str, count: int, fresh: int = 0) -> Tensor:
+        """Return latents, the same on every device, of a further set where ``fresh`` is above 0."""
+        seed = fresh_seed(self.seed, fresh)
+        asked = purpose, count, model.images_shown, seed
         kept = {} if self._latents is None else self._latents
         if asked not in kept:
-            random = generator(self.seed, purpose, model.images_shown)
+            random = generator(seed, purpose, model.images_shown)
             kept[asked] = model.latents(count, random).to(self.device)
         return kept[asked]
 

@@ -18,6 +18,7 @@ from harness.engine import weights
 from harness.engine.arms import Evaluator
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.families import gan, optimizers
+from harness.engine.fresh import FreshSets
 from harness.engine.keeping import Keeper
 from harness.engine.loops import ArmEvaluator, EvaluationLoop, ImagesTrainLoop
 from harness.engine.posthoc import snapshot_hooks, track_settings, with_rebuilt
@@ -65,6 +66,8 @@ def train(run: Run, keeper: Keeper, device: torch.device, cache_dir: Path) -> in
     spec, folder = run.spec, keeper.folder
     real, evaluator = prepared(spec, run.seed, device, cache_dir)
     evaluator.beat = keeper.beat
+    if spec.evaluate.fresh is not None:
+        evaluator.fresh = FreshSets(spec, folder.rows())
     if keeper.mark is None:
         values = evaluator.real_values()
         folder.append(Row(name, "real", v, 0.0, 0, 0.0) for name, v in values.items())

@@ -75,21 +75,21 @@ class ArmsEvaluator(Evaluator):
             if name in self.settings.metrics
         }
 
-    def scores(self, model: GAN, network: nn.Module) -> dict[str, float]:
+    def scores(self, model: GAN, network: nn.Module, fresh: int = 0) -> dict[str, float]:
         """Return every metric of one network, on the latents that all arms have in common.
 
         Raises:
             FloatingPointError: if a feature is not finite, or a step of a path.
         """
-        values = self._scores(model, network)
-        values |= self.paths.measure(model, network)
+        values = self._scores(model, network, fresh)
+        values |= self.paths.measure(model, network, fresh)
         return {self.settings.quantity(name): values[name] for name in self.settings.metrics}
 
-    def _scores(self, model: GAN, network: nn.Module) -> dict[str, float]:
+    def _scores(self, model: GAN, network: nn.Module, fresh: int) -> dict[str, float]:
         metrics = [name for name in self.settings.metrics if name not in PATH_METRICS]
         if not metrics:
             return {}
-        latents = self.latents(model, "evaluation latents", self.settings.fake_images)
+        latents = self.latents(model, "evaluation latents", self.settings.fake_images, fresh)
         evaluation = Evaluation(
             metrics,
             reference=self.reference,

@@ -12,7 +12,7 @@ from harness.metrics.extractor import Extractor
 from harness.metrics.features import upscale_to
 from harness.metrics.path_length import Space, crop_and_shrink, mapping_of, path_length, places
 from harness.metrics.perceptual import Distance, FeatureDistance, load_distance
-from harness.seeding import generator
+from harness.seeding import fresh_seed, generator
 from harness.spec.schema import Evaluate
 
 _Draw = Callable[[GAN, nn.Module, Tensor, Mapping[str, Any]], Tensor]
@@ -61,17 +61,23 @@ class PathLengths:
         self._draw = draw
         self.distance = _distance(settings, extractor, device) if self.metrics else None
 
-    def measure(self, model: GAN, network: nn.Module) -> dict[str, float]:
+    def measure(self, model: GAN, network: nn.Module, fresh: int = 0) -> dict[str, float]:
         """Return the lengths of one network's paths, by metric.
+
+        Args:
+            model: draws latents and images.
+            network: one of its generators.
+            fresh: which further set of paths, from 1 on; 0 for the usual one.
 
         Raises:
             FloatingPointError: if a step is not finite.
         """
-        return {name: self._length(model, network, name) for name in self.metrics}
+        seed = fresh_seed(self.seed, fresh)
+        return {name: self._length(model, network, name, seed) for name in self.metrics}
 
-    def _length(self, model: GAN, network: nn.Module, metric: str) -> float:
+    def _length(self, model: GAN, network: nn.Module, metric: str, seed: int) -> float:
         count, images_shown = self.settings.pairs, model.images_shown
-        random = generator(self.seed, "path latents", images_shown)
+        random = generator(seed, "path latents", images_shown)
         device = next(network.parameters()).device
         ends = model.latents(2 * count, random).to(device)
         mapping = mapping_of(network)
@@ -90,7 +96,7 @@ class PathLengths:
             draw,
             self.distance,
             ends.unflatten(0, (-1, 2)),
-            places(count, self.seed, images_shown).to(device),
+            places(count, seed, images_shown).to(device),
             space=_SPACES[metric],
             pairs=max(1, self.settings.batch_size // 2),
         )

@@ -83,8 +83,8 @@ class RebuiltArms:
             state, misfit = rebuild(files, Profile(width, images), averaged)
             for name, entry in entries(network).items():
                 entry.copy_(state[name])
-            measured = self.arms.measure(model, network, iteration) | {"posthoc_misfit": misfit}
-            values |= {f"{quantity}/{arm}": value for quantity, value in measured.items()}
+            values |= self.arms.measure_arm(model, arm, network, iteration)
+            values[f"posthoc_misfit/{arm}"] = misfit
             for shadow in (name for name, twin in twins.items() if twin == arm):
                 live = networks[self.arms.arms[shadow]]
                 values[f"posthoc_error/{shadow}"] = relative_difference(network, live)

@@ -68,7 +68,7 @@ class SingleImageEvaluator(Evaluator):
         """Return nothing: against itself the real image scores 0, whatever it shows."""
         return {}
 
-    def scores(self, model: GAN, network: nn.Module) -> dict[str, float]:
+    def scores(self, model: GAN, network: nn.Module, fresh: int = 0) -> dict[str, float]:
         """Return every metric of one network, on the latents that all arms have in common.
 
         Raises:
@@ -76,7 +76,7 @@ class SingleImageEvaluator(Evaluator):
         """
         scores: list[float] = []
         diversity = Diversity(self.real)
-        latents = self.latents(model, "evaluation latents", self.settings.fake_images)
+        latents = self.latents(model, "evaluation latents", self.settings.fake_images, fresh)
         for images in self._drawn(model, network, latents):
             diversity.update(images)
             scores += [sifid(f, self.reference) for f in self.extractor.local(images)]

@@ -12,6 +12,7 @@ from harness.metrics.density_coverage import DensityCoverage, density_coverage
 from harness.metrics.density_coverage import K as DENSITY_K
 from harness.metrics.extractor import Extractor, Features, require_rgb
 from harness.metrics.fid import StatisticsAccumulator, frechet_distance
+from harness.metrics.fid_infinity import fid_infinity
 from harness.metrics.inception_score import inception_score
 from harness.metrics.kid import kid
 from harness.metrics.ms_ssim import consecutive_pairs, ms_ssim
@@ -22,8 +23,8 @@ from harness.metrics.swd import patches, swd
 from harness.seeding import generator
 
 _OF_BALLS = ("precision", "recall", "density", "coverage")
-_OF_FEATURES = frozenset({"fid", "is", "kid", *_OF_BALLS})
-METRICS = ("fid", "is", "kid", "swd", "ms_ssim", *_OF_BALLS)
+_OF_FEATURES = frozenset({"fid", "fid_inf", "is", "kid", *_OF_BALLS})
+METRICS = ("fid", "fid_inf", "is", "kid", "swd", "ms_ssim", *_OF_BALLS)
 
 
 def quantity(metric: str, extractor: str) -> str:
@@ -49,7 +50,8 @@ class Evaluation:
         extractor: looks at the images.
         kid_subsets: pairs of subsets for kid.
         kid_subset_size: images in each.
-        seed: of every draw: kid's subsets, the order of is, places and directions of swd.
+        seed: of every draw: fid_inf's parts, kid's subsets, the order of is, places and directions
+            of swd.
 
     Precision and recall take the 3rd neighbour, density and coverage the 5th, as their papers do;
     these are no settings, so that a name has one meaning.
@@ -101,7 +103,7 @@ class Evaluation:
         Raises:
             FloatingPointError: a feature is NaN or infinite.
             DataError: no images, or fewer than swd or ms_ssim need.
-            SpecError: fewer images than a kid subset, is splits or neighbours.
+            SpecError: fewer images than fid_inf, a kid subset, is splits or neighbours need.
         """
         rest = torch.cat(self._waiting) if self._waiting else torch.empty(0)
         self._waiting = []
@@ -110,6 +112,7 @@ class Evaluation:
         self._statistics.require_finite()
         scores: dict[str, Callable[[], float]] = {
             "fid": self._fid,
+            "fid_inf": self._fid_infinity,
             "is": self._inception_score,
             "kid": self._kid,
             "swd": self._swd,
@@ -136,6 +139,10 @@ class Evaluation:
     def _fid(self) -> float:
         real = self._reference
         return frechet_distance(self._statistics.compute(), real.statistics, real.root)
+
+    def _fid_infinity(self) -> float:
+        real = self._reference
+        return fid_infinity(self._fake("fid_inf"), real.statistics, real.root, seed=self._seed)
 
     def _inception_score(self) -> float:
         logits = [seen.logits for seen in self._features]

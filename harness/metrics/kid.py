@@ -1,6 +1,9 @@
-"""Kernel distance (KID): squared MMD of features under a cubic kernel; unbiased in N.
+"""Kernel distance (KID): squared MMD of features under a cubic kernel.
 
-Binkowski et al. 2018, "Demystifying MMD GANs", section 4: ``k(x, y) = (x.y / F + 1)^3``.
+Binkowski et al. 2018, "Demystifying MMD GANs", section 4: ``k(x, y) = (x.y / F + 1)^3``. The
+estimator is unbiased: its expectation is the same for any number of images. How far it scatters is
+told by fresh latents; subsets of one set overlap, so their spread over the root of their number
+would tell too little.
 """
 
 import numpy as np

@@ -118,11 +118,20 @@ def _train_sec(spec: Spec, rates: Rates, images_shown: int) -> float:
 
 
 def _run_sec(spec: Spec, rates: Rates) -> float:
-    evaluations = spec.kimg / spec.evaluate.every_kimg
-    arms = evaluations * (1 + len(spec.observers.ema)) + len(rebuilt_arms(spec))
-    drawn = arms * _images_drawn(spec.evaluate)
+    drawn = _passes(spec) * _images_drawn(spec.evaluate)
     training = _train_sec(spec, rates, spec.total_images)
     return rates.start_sec + training + drawn / rates.extract_images_per_sec
+
+
+def _passes(spec: Spec) -> float:
+    """Return how often a run measures an arm, at most: a new best is measured on fresh latents."""
+    arms, rebuilt = 1 + len(spec.observers.ema), len(rebuilt_arms(spec))
+    passes = arms * spec.kimg / spec.evaluate.every_kimg + rebuilt
+    if spec.evaluate.fresh is None:
+        return passes
+    *_, (_, final_images, _) = spec.growth.segments(spec.total_images)
+    bests = max(0.0, final_images / 1000 / spec.evaluate.every_kimg - 1)
+    return passes + arms * bests + spec.evaluate.fresh * (arms + rebuilt)
 
 
 def _images_drawn(evaluate: Evaluate) -> int:

@@ -1,7 +1,8 @@
 """What each recorded quantity means: unit, valid range, and which direction is better.
 
 A unit belongs to a quantity's name, in this one table. A metric's name states its protocol in
-brackets (``fid[digits-cnn]``); the part before the bracket is looked up here.
+brackets (``fid[digits-cnn]``); the part before the bracket is looked up here. A metric measured
+again, on the Nth further set of latents, is ``freshN/`` and its name: ``fresh1/fid[digits-cnn]``.
 """
 
 import re
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import RecordsError
+from harness.spec.vocabulary import METRICS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,11 @@ class Quantity:
 
 _INF = float("inf")
 _NAME = re.compile(r"[a-z_/]+(\[[\w.;=\-]+\])?", re.ASCII)
+_FRESH = re.compile(r"fresh[1-9][0-9]{0,9}/")
 
 QUANTITIES = {
     "fid": Quantity("", -1e-6, _INF, "lower", "FID"),
+    "fid_inf": Quantity("", -_INF, _INF, "lower", "FID-infinity"),
     "is": Quantity("", 1.0 - 1e-6, _INF, "higher", "IS"),
     "kid": Quantity("", -_INF, _INF, "lower", "KID"),
     "precision": Quantity("", 0.0, 1.0, "higher", "precision"),
@@ -66,13 +70,25 @@ QUANTITIES = {
 }
 
 
+FRESH = frozenset([*METRICS, "sifid_low", "sifid_high"])
+"""What is measured of generated images, and can be again on fresh latents."""
+
+
+def fresh(quantity: str, number: int) -> str:
+    """Return the name of a metric on the ``number``-th further set of latents, from 1 on."""
+    return f"fresh{number}/{quantity}"
+
+
 def lookup(name: str) -> Quantity:
-    """Return what ``name`` means, its protocol in brackets left aside.
+    """Return what ``name`` means, its protocol in brackets and its set of latents left aside.
 
     Raises:
         RecordsError: if no such quantity is known.
     """
-    quantity = QUANTITIES.get(name.partition("[")[0])
-    if quantity is None or not _NAME.fullmatch(name):
+    measured = _FRESH.sub("", name, count=1) if _FRESH.match(name) else name
+    base = measured.partition("[")[0]
+    quantity = QUANTITIES.get(base)
+    known = measured is name or base in FRESH
+    if quantity is None or not known or not _NAME.fullmatch(measured):
         raise RecordsError(f"{name}: not a known quantity; known: {', '.join(QUANTITIES)}")
     return quantity

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from harness.records.quantities import lookup
 from harness.report.frames import REAL, Results
-from harness.report.statistics import Judged, paired
-from harness.report.tables import SummaryLine, summary
+from harness.report.statistics import Judged
+from harness.report.tables import SummaryLine, difference_between, summary
 from harness.report.wording import code, number
 from harness.spec.vocabulary import RAW
 
@@ -49,13 +49,13 @@ def best_of(values: Mapping[str, float], metric: str) -> str | None:
 
 
 def of_interest(lines: Sequence[SummaryLine]) -> list[str]:
-    """Return raw and the shadow with the best mean of the levels' medians, in one metric."""
-    medians: dict[str, list[float]] = {}
+    """Return raw and the shadow with the best mean of the levels' typical values, in one metric."""
+    typical: dict[str, list[float]] = {}
     for line in lines:
-        medians.setdefault(line.cell.arm, []).append(line.last.median)
-    means = {name: sum(m) / len(m) for name, m in medians.items() if name not in {RAW, REAL}}
+        typical.setdefault(line.cell.arm, []).append(line.typical.value)
+    means = {name: sum(t) / len(t) for name, t in typical.items() if name not in {RAW, REAL}}
     shadow = best_of(means, lines[0].cell.quantity) if means else None
-    return [name for name in (RAW, shadow) if name in medians]
+    return [name for name in (RAW, shadow) if name in typical]
 
 
 def shown_levels(results: Results) -> tuple[str, ...]:
@@ -103,8 +103,8 @@ _NOTHING_FINITE = "No value is finite, so nothing can be said."
 
 
 def _ranked(lines: Mapping[str, SummaryLine]) -> list[str]:
-    """Return the names with finite medians, the best first."""
-    left = {name: line.last.median for name, line in lines.items()}
+    """Return the names with finite typical values, the best first."""
+    left = {name: line.typical.value for name, line in lines.items()}
     ranked = []
     while left and (best := best_of(left, next(iter(lines.values())).cell.quantity)):
         ranked.append(best)
@@ -118,6 +118,12 @@ def _leads(line: SummaryLine, name: str) -> str:
 
 
 def _value(line: SummaryLine) -> str:
+    if line.middle is not None:
+        low, high = (number(bound) for bound in (line.middle.low, line.middle.high))
+        return (
+            f"{number(line.middle.value)}, the interquartile mean of {line.last.n} seeds "
+            f"(95 % bootstrap interval {low} to {high})"
+        )
     seeds = f"the median of {line.last.n} seeds" if line.last.n > 1 else "from one seed"
     return f"{number(line.last.median)}, {seeds}"
 
@@ -141,10 +147,11 @@ def _none_better(opening: str, lines: Mapping[str, SummaryLine], ranked: Sequenc
 
 
 def _against(results: Results, line: SummaryLine, rival: str) -> str:
-    ours, theirs = results.last(line.cell), results.last(line.cell._replace(arm=rival))
-    seeds = [seed for seed in ours if seed in theirs]
-    difference = paired([ours[s] for s in seeds], [theirs[s] for s in seeds])
-    verb = "can" if difference.told_apart else "cannot"
+    difference = difference_between(results, line.cell, line.cell._replace(arm=rival))
+    verb = "can" if difference is not None and difference.told_apart else "cannot"
+    below = difference is not None and difference.below_noise
+    noise = ": fresh latents alone move their difference by more than it is" if below else ""
     return (
-        f"From the next best shadow, {code(rival)}, it {verb} be told apart (paired, unadjusted)."
+        f"From the next best shadow, {code(rival)}, it {verb} be told apart (paired, "
+        f"unadjusted){noise}."
     )

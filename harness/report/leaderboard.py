@@ -9,7 +9,7 @@ from harness.ema.certificate import LIMIT
 from harness.records.quantities import lookup
 from harness.report.answer import best_of, main_metric, of_interest, title
 from harness.report.frames import REAL, Results
-from harness.report.statistics import Judged
+from harness.report.statistics import Judged, Spread
 from harness.report.tables import SummaryLine, summary
 from harness.report.wording import code, decimals, number, p_text, plus_minus, table
 
@@ -28,7 +28,7 @@ def main_table(results: Results) -> str:
 
 
 def _arm_table(lines: Sequence[SummaryLine]) -> str:
-    head = ["arm", "half-life (kimg)", *_value_head(lines[0]), "difference to `raw`", "p (Holm)"]
+    head = ["arm", "half-life (kimg)", *_value_head(lines), "difference to `raw`", "p (Holm)"]
     head = [*head, "EMA error"]
     values = _values(lines)
     rows = [
@@ -39,7 +39,7 @@ def _arm_table(lines: Sequence[SummaryLine]) -> str:
 
 
 def _level_table(lines: Sequence[SummaryLine], first: str) -> str:
-    head = ["level", "arm", *_value_head(lines[0]), f"difference to {code(first)}", "p (Holm)"]
+    head = ["level", "arm", *_value_head(lines), f"difference to {code(first)}", "p (Holm)"]
     values = _values(lines)
     rows = [
         [code(line.cell.level), _arm_name(line), *value, *_difference(line.to_first)]
@@ -63,25 +63,51 @@ def _real_last(lines: Sequence[SummaryLine], rows: Sequence[list[str]]) -> list[
     return [row for row in rows if row not in real] + real
 
 
-def _value_head(line: SummaryLine) -> list[str]:
-    return ["seeds", _metric_head(line.cell.quantity), "min to max", "best during training"]
+def _value_head(lines: Sequence[SummaryLine]) -> list[str]:
+    metric = _metric_head(lines[0].cell.quantity)
+    head = ["seeds", metric, "min to max", "best during training"]
+    if lines[0].middle is not None:
+        head[1:3] = [f"{metric}, interquartile mean", "95 % interval"]
+    if _again(lines):
+        head.append("that best on fresh latents")
+    return head
 
 
 def _values(lines: Sequence[SummaryLine]) -> list[list[str]]:
-    """Return seeds, median, range and best value; the best median and best value in bold."""
+    """Return seeds, typical value, its span and best value, and that best measured again.
+
+    The best of each column in bold.
+    """
     metric = lines[0].cell.quantity
+    values = [line.typical for line in lines]
     measured = {str(i): line for i, line in enumerate(lines) if line.cell.arm != REAL}
-    last = best_of({i: line.last.median for i, line in measured.items()}, metric)
+    last = best_of({i: values[int(i)].value for i in measured}, metric)
     early = best_of({i: line.best for i, line in measured.items()}, metric)
+    again = {i: line.again.median for i, line in measured.items() if line.again is not None}
+    luckless = best_of(again, metric)
     # By the typical arm, so that one that failed does not take the digits of the others.
-    places = decimals([median_low([line.last.median for line in lines])])
+    places = decimals([median_low([value.value for value in values])])
     cells = []
-    for i, line in enumerate(lines):
+    for i, (line, value) in enumerate(zip(lines, values, strict=True)):
         seen = "" if line.cell.arm == REAL or early is None else number(line.best, places)
-        span = f"{number(line.last.low, places)} to {number(line.last.high, places)}"
-        median = _bold(number(line.last.median, places), str(i) == last)
-        cells.append([str(line.last.n), median, span, _bold(seen, str(i) == early)])
+        middle = _bold(number(value.value, places), str(i) == last)
+        span = f"{number(value.low, places)} to {number(value.high, places)}"
+        cells.append([str(line.last.n), middle, span, _bold(seen, str(i) == early)])
+        if _again(lines):
+            cells[-1].append(_again_text(line.again, places, str(i) == luckless))
     return cells
+
+
+def _again(lines: Sequence[SummaryLine]) -> bool:
+    return any(line.again is not None for line in lines)
+
+
+def _again_text(found: Spread | None, places: int, best: bool) -> str:
+    if found is None:
+        return ""
+    middle, low, high = (number(v, places) for v in (found.median, found.low, found.high))
+    middle = _bold(middle, best)
+    return f"{middle} ({low} to {high})" if found.n > 1 else middle
 
 
 def _difference(judged: Judged | None) -> list[str]:
@@ -129,7 +155,7 @@ def other_metrics(results: Results) -> str:
     for metric in metrics:
         own = {row: lines[*row, metric] for row in rows if (*row, metric) in lines}
         texts = zip(own, _values(list(own.values())), strict=True)
-        columns.append({row: f"{median} ({span})" for row, (_, median, span, _) in texts})
+        columns.append({row: f"{median} ({span})" for row, (_, median, span, *_) in texts})
     levelled = len(results.plan.levels) > 1
     body = [
         [*([code(level)] if levelled else []), "*real images*" if arm == REAL else code(arm)]

@@ -9,6 +9,7 @@ from harness.report.answer import MOST_LEVELS, answer, main_metric, title
 from harness.report.frames import Results
 from harness.report.leaderboard import main_table, other_metrics, within_levels
 from harness.report.posthoc import rebuilt_answers, rebuilt_table
+from harness.report.sureness import each_comparison, flags, main_noise, noise_table, reading
 from harness.report.wording import code, number, prose, table
 from harness.spec.vocabulary import RAW
 
@@ -37,11 +38,16 @@ def report(results: Results, pictures: Iterable[str]) -> str:
         f"**Question.** {prose(plan.spec.question)}",
         f"**Answer.** {' '.join([answer(results), *rebuilt_answers(results)])}",
         main_table(results),
-        _reading(results),
+        *flags(results, main=True),
+        main_noise(results),
+        reading(results),
+        each_comparison(results),
         *(_picture(results, name) for name in PICTURES if name in shown),
         *_section("Every arm within its level", within_levels(results)),
         *_section("EMA lengths rebuilt after training", rebuilt_table(results)),
         *_section("Other metrics", other_metrics(results)),
+        *flags(results, main=False),
+        *_section("Evaluation noise", noise_table(results)),
         *_section("Arms", _arms(results)),
         *_section("Protocol", provenance.protocol(results)),
         *_section("Cost", provenance.cost(results)),
@@ -54,25 +60,8 @@ def report(results: Results, pictures: Iterable[str]) -> str:
 
 def readme_table(results: Results) -> str:
     """Return the answer and the main table, for a block of the README."""
-    return "\n\n".join(part for part in (answer(results), main_table(results)) if part)
-
-
-def _reading(results: Results) -> str:
-    if not results.metrics:
-        return ""
-    pairing = "The arms of a run share its trajectory and latents, so seeds are compared in pairs"
-    if len(results.plan.levels) > 1:
-        pairing = "Levels are trained apart and taken as independent (Welch)"
-    return (
-        "<details><summary>How to read the table</summary>\n\n"
-        "Medians over the seeds that finished, at the end of training. "
-        f"{pairing}; ± is half of the 95 % t interval, and the smallest difference that these "
-        "seeds could show. p is adjusted over all comparisons of its kind in the metric (Holm). "
-        "*Best during training* is the median over seeds of each one's best evaluation at the "
-        "final resolution: it is picked by looking, so it flatters. *Real images* is the same "
-        "metric of the real images themselves; for distances, between two random halves of them."
-        "\n\n</details>"
-    )
+    parts = (answer(results), main_table(results), *flags(results, main=True))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _picture(results: Results, name: str) -> str:

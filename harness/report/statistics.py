@@ -12,7 +12,8 @@ import numpy as np
 from harness.report.wording import decimals, number, p_text, plus_minus
 
 LEVEL = 0.95
-_ROUNDING = 1e-12
+POWER = 0.8
+ROUNDING = 1e-12
 """Spreads below this share of the values are rounding, not variation."""
 
 
@@ -35,6 +36,10 @@ class Difference:
         value: ours minus theirs.
         half_width: half of its 95 % interval, the smallest difference that these seeds could
             show; None where one seed gives none.
+        detectable: the true difference that as many seeds, as far apart, would show in four of
+            five repetitions; None where there is no interval.
+        noise: half of the 95 % interval by evaluation alone: how far fresh latents on the same
+            weights move the value; None where that was not measured.
         p: two-sided p-value of no difference; None where there is no interval.
         seeds: how many on each side.
         paired: whether each seed was compared with itself.
@@ -45,6 +50,13 @@ class Difference:
     p: float | None
     seeds: tuple[int, int]
     paired: bool
+    detectable: float | None = None
+    noise: float | None = None
+
+    @property
+    def below_noise(self) -> bool:
+        """Whether fresh latents alone move the value by as much as it is."""
+        return self.noise is not None and abs(self.value) < self.noise
 
     @property
     def told_apart(self) -> bool:
@@ -108,10 +120,7 @@ def welch(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
     if min(seeds) < 2:
         return _difference(value, math.nan, 1, seeds, paired=False)
     u, v = (_without_rounding(float(x.var(ddof=1)), scale) / len(x) for x in (a, b))
-    freedom = 1.0
-    if u + v:  # by shares of the sum, whose squares stay in range
-        first, second = u / (u + v), v / (u + v)
-        freedom = 1 / (first**2 / (len(a) - 1) + second**2 / (len(b) - 1))
+    freedom = satterthwaite([(u, len(a) - 1), (v, len(b) - 1)])
     return _difference(value, math.sqrt(u + v), freedom, seeds, paired=False)
 
 
@@ -127,6 +136,33 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         running = max(running, min(1.0, (len(order) - rank) * p))
         adjusted[index] = running
     return adjusted
+
+
+def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
+    """Return the degrees of freedom of a sum of independent variances; 1 where all are 0.
+
+    Args:
+        parts: each variance with its own degrees of freedom.
+    """
+    total = sum(part for part, _ in parts)
+    if not total:
+        return 1.0
+    # By shares of the sum, whose squares stay in range.
+    return 1 / sum((part / total) ** 2 / freedom for part, freedom in parts)
+
+
+def detectable(freedom: float, error: float, power: float = POWER) -> float:
+    """Return the true difference that a two-sided test at 5 % shows with a chance of ``power``.
+
+    Args:
+        freedom: degrees of freedom of the difference's standard error.
+        error: that error.
+        power: in (0.025, 1).
+    """
+    from scipy.special import nctdtrinc
+
+    # The noncentral t whose 1 - power quantile is the test's limit; the other tail is negligible.
+    return float(nctdtrinc(freedom, 1 - power, t_quantile(freedom))) * error
 
 
 def t_quantile(freedom: float, level: float = LEVEL) -> float:
@@ -152,23 +188,41 @@ def sentence(
         return f"cannot be compared with {reference}: a value is not finite"
     direction = "lower" if difference.value < 0 else "higher"
     size = plus_minus(abs(difference.value), difference.half_width, signed=False)
+    noise = _noise(difference)
     if difference.half_width is None:
         shown = f"{direction} by {size} than" if difference.value else "equal to"
-        return f"{shown} {reference} {over}: not shown, as one seed gives no interval"
+        return f"{shown} {reference} {over}: not shown, as one seed gives no interval{noise}"
     if not difference.told_apart:
-        least = number(difference.half_width, decimals([difference.half_width], 2))
         return (
             f"cannot be told apart from {reference} {over} (95 % t interval of the difference: "
-            f"{plus_minus(difference.value, difference.half_width)}; these seeds could show "
-            f"{least} or more)"
+            f"{plus_minus(difference.value, difference.half_width)}; {_showable(difference)})"
+            f"{noise}"
         )
     claim = f"{direction} by {size} than {reference} {over} (95 % t interval)"
     if p_holm is None or family == 1:
-        return f"{claim}: holds"
+        return f"{claim}: holds{noise}"
     corrected = f"after Holm's correction over {family} comparisons (p {p_text(p_holm, '= ')})"
     if p_holm < 1 - LEVEL:
-        return f"{claim}: holds, also {corrected}"
-    return f"{claim}: holds by itself, but not {corrected}"
+        return f"{claim}: holds, also {corrected}{noise}"
+    return f"{claim}: holds by itself, but not {corrected}{noise}"
+
+
+def _showable(difference: Difference) -> str:
+    """Say what difference these seeds could have shown, and which they would show most times."""
+    assert difference.half_width is not None
+    places = decimals([difference.half_width], 2)
+    text = f"these seeds could show {number(difference.half_width, places)} or more"
+    if difference.detectable is None:
+        return text
+    most = number(difference.detectable, places)
+    return f"{text}, and would show a true {most} four times in five"
+
+
+def _noise(difference: Difference) -> str:
+    if not difference.below_noise:
+        return ""
+    size = number(difference.noise, decimals([difference.noise], 2))
+    return f"; it is less than fresh latents alone move it by (± {size})"
 
 
 def _seeds(difference: Difference) -> str:
@@ -179,11 +233,11 @@ def _seeds(difference: Difference) -> str:
 
 
 def _shift(value: float, scale: float) -> float:
-    return 0.0 if abs(value) <= _ROUNDING * scale else value
+    return 0.0 if abs(value) <= ROUNDING * scale else value
 
 
 def _without_rounding(variance: float, scale: float) -> float:
-    return 0.0 if variance <= (_ROUNDING * scale) * (_ROUNDING * scale) else variance
+    return 0.0 if variance <= (ROUNDING * scale) * (ROUNDING * scale) else variance
 
 
 def _difference(
@@ -193,9 +247,8 @@ def _difference(
 
     if not (math.isfinite(value) and math.isfinite(error)):
         return Difference(value, None, None, seeds, paired)
-    half_width = t_quantile(freedom) * error
+    half_width, least = t_quantile(freedom) * error, detectable(freedom, error)
     if error == 0:  # every seed shows the same difference
-        return Difference(value, half_width, 1.0 if value == 0 else 0.0, seeds, paired)
-    return Difference(
-        value, half_width, float(2 * stdtr(freedom, -abs(value) / error)), seeds, paired
-    )
+        return Difference(value, half_width, 1.0 if value == 0 else 0.0, seeds, paired, least)
+    p = float(2 * stdtr(freedom, -abs(value) / error))
+    return Difference(value, half_width, p, seeds, paired, least)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.plan.arms import Arm
 from harness.records.quantities import lookup
+from harness.report.again import bests, measured_again, noise_between, noise_of
 from harness.report.frames import REAL, RUN, Cell, Curve, Results
+from harness.report.intervals import ENOUGH, Components, Interval, middle_mean
 from harness.report.statistics import Difference, Judged, Spread, judged, paired, spread, welch
 from harness.report.tabular import csv_text
 from harness.spec.vocabulary import RAW
@@ -21,6 +23,10 @@ class SummaryLine:
         cell: level, arm and metric.
         last: over seeds, the value at the end of training: the arm's result.
         best: median over seeds of the best value seen during training at the final resolution.
+        again: over seeds, that best measured on fresh latents; None where it was not.
+        middle: the interquartile mean of the last values; None where any line of the metric has
+            fewer than 10.
+        noise: evaluation's and training's part in their spread; None where that was not measured.
         to_raw: paired difference to raw in the same runs; None for raw and the real images.
         to_first: Welch difference to the same arm at the first level; None there.
             Each kind of difference is judged over all of its kind in this metric.
@@ -32,10 +38,18 @@ class SummaryLine:
     cell: Cell
     last: Spread
     best: float
+    again: Spread | None
+    middle: Interval | None
+    noise: Components | None
     to_raw: Judged | None
     to_first: Judged | None
     arm: Arm | None
     ema_error: float | None
+
+    @property
+    def typical(self) -> Interval:
+        """The last values' middle mean with its interval, or median and extremes of few seeds."""
+        return self.middle or Interval(self.last.median, self.last.low, self.last.high)
 
 
 SUMMARY_COLUMNS = (
@@ -45,7 +59,14 @@ SUMMARY_COLUMNS = (
     *("interp_mode", "momentum", "decay", "half_life_kimg", "span", "interval", "start_iter"),
     "ema_error",
 )
-
+NOISE_COLUMNS = (
+    *("best_on_fresh_latents", "evaluation_sd", "evaluation_sd_low", "evaluation_sd_high"),
+    *("evaluation_share", "evaluation_share_low", "evaluation_share_high"),
+    *("evaluation_half_width", "level_evaluation_half_width"),
+)
+"""Further columns where fresh latents were measured; shares are of the variance over seeds."""
+MIDDLE_COLUMNS = ("middle_mean", "middle_mean_low", "middle_mean_high")
+"""Further columns where there are seeds enough."""
 
 EMA_ERROR = "ema_error"
 _DIGITS = 10
@@ -80,7 +101,14 @@ def summary(results: Results) -> list[SummaryLine]:
 
 def summary_text(results: Results) -> str:
     """Return ``summary.csv``."""
-    return csv_text(SUMMARY_COLUMNS, (_record(line) for line in summary(results)), _DIGITS)
+    lines = summary(results)
+    blocks: list[tuple[Sequence[str], Callable[[SummaryLine], Sequence[object]]]]
+    blocks = [(SUMMARY_COLUMNS, _record)]
+    blocks += [(NOISE_COLUMNS, _noise)] if any(line.noise for line in lines) else []
+    blocks += [(MIDDLE_COLUMNS, _middle)] if any(line.middle for line in lines) else []
+    columns = [name for names, _ in blocks for name in names]
+    records = ([v for _, fields in blocks for v in fields(line)] for line in lines)
+    return csv_text(columns, records, _DIGITS)
 
 
 def timing(results: Results) -> list[TimingLine]:
@@ -110,13 +138,18 @@ def _of_metric(results: Results, metric: str) -> list[SummaryLine]:
         for name, arm in [(REAL, None), *((arm.name, arm) for arm in results.arms(level))]
         if Cell(level, name, metric) in results.curves
     ]
+    # A column is of one statistic.
+    enough = all(len(results.last(cell)) >= ENOUGH for cell, _ in cells)
     to_raw = judged([difference_to_raw(results, cell) for cell, _ in cells])
     to_first = judged([_to_first(results, cell) for cell, _ in cells])
     return [
         SummaryLine(
             cell,
             spread([*results.last(cell).values()]),
-            _best(results, cell),
+            spread([value for _, value in bests(results, cell).values()]).median,
+            _again(results, cell),
+            middle_mean([[*results.last(cell).values()]]) if enough else None,
+            noise_of(results, cell),
             raw,
             first,
             arm,
@@ -135,35 +168,32 @@ def difference_to_raw(results: Results, cell: Cell) -> Difference | None:
     """Return the paired difference to raw at the end of training; None where there is none."""
     if cell.arm in {RAW, REAL}:
         return None
-    ours, raw = results.last(cell), results.last(cell._replace(arm=RAW))
-    seeds = [seed for seed in ours if seed in raw]
-    return paired([ours[s] for s in seeds], [raw[s] for s in seeds]) if seeds else None
+    return difference_between(results, cell, cell._replace(arm=RAW))
+
+
+def difference_between(results: Results, ours: Cell, theirs: Cell) -> Difference | None:
+    """Return the paired difference of two arms of one level at the end; None without seeds."""
+    a, b = results.last(ours), results.last(theirs)
+    seeds = [seed for seed in a if seed in b]
+    if not seeds:
+        return None
+    found = paired([a[s] for s in seeds], [b[s] for s in seeds])
+    return replace(found, noise=noise_between(results, ours, theirs, seeds))
 
 
 def _to_first(results: Results, cell: Cell) -> Difference | None:
     first = cell._replace(level=results.plan.levels[0])
     if cell.arm == REAL or cell == first or first not in results.curves:
         return None
-    return welch([*results.last(cell).values()], [*results.last(first).values()])
+    ours, theirs = results.last(cell), results.last(first)
+    found = welch([*ours.values()], [*theirs.values()])
+    return replace(found, noise=noise_between(results, cell, first, [*ours]))
 
 
-def _best(results: Results, cell: Cell) -> float:
-    # A smaller resolution is an easier task, whose values are not this one's.
-    growth = results.run(cell.level).spec.growth
-    pick: Callable[[list[float]], float]
-    pick = max if lookup(cell.quantity).better == "higher" else min
-
-    curves = results.curves[cell].values()
-    final = {
-        kimg
-        for kimg in {kimg for curve in curves for kimg, _ in curve}
-        if growth.stage(max(round(kimg * 1000) - 1, 0)).scale == growth.scales[-1]
-    }
-
-    def best(curve: Curve) -> float:
-        return pick([value for kimg, value in curve if kimg in final] or [curve[-1][1]])
-
-    return spread([best(curve) for curve in curves]).median
+def _again(results: Results, cell: Cell) -> Spread | None:
+    directed = lookup(cell.quantity).better != "neither"
+    found = measured_again(results, cell) if directed else {}
+    return spread([*found.values()]) if len(found) == len(results.last(cell)) > 0 else None
 
 
 def _record(line: SummaryLine) -> list[object]:
@@ -177,6 +207,24 @@ def _record(line: SummaryLine) -> list[object]:
         *(_settings(arm) if arm is not None and arm.name != RAW else [None] * 7),
         None if line.ema_error is None else float(f"{line.ema_error:.1e}"),
     ]
+
+
+def _noise(line: SummaryLine) -> list[float | None]:
+    found = line.noise
+    return [
+        None if line.again is None else line.again.median,
+        *_bounds(None if found is None else found.evaluation),
+        *_bounds(None if found is None else found.share),
+        *(None if j is None else j.difference.noise for j in (line.to_raw, line.to_first)),
+    ]
+
+
+def _middle(line: SummaryLine) -> list[float | None]:
+    return _bounds(line.middle)
+
+
+def _bounds(found: Interval | None) -> list[float | None]:
+    return [None] * 3 if found is None else [found.value, found.low, found.high]
 
 
 def _numbers(found: Judged | None) -> list[float | None]:

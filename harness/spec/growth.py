@@ -64,6 +64,10 @@ class GrowthSchedule:
         into = images_shown - self._ends()[index - 1]
         return Stage(self.scales[index], min(into / self.transition_images, 1.0))
 
+    def is_final(self, images_shown: int) -> bool:
+        """Tell whether the last of ``images_shown`` images was of the final resolution."""
+        return self.stage(max(images_shown - 1, 0)).scale == self.scales[-1]
+
     def batch_size(self, images_shown: int) -> int:
         """Return the size of the batch that begins after ``images_shown`` images."""
         return self.batch_sizes[self._index(images_shown)]

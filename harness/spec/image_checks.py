@@ -1,11 +1,11 @@
-"""Checks of what is learned from one image: its pyramid, and what samples are measured by."""
+"""Checks of what is learned from one image: its pyramid; and of what samples are measured by."""
 
 from collections.abc import Iterator
 
 from harness.errors import DataError, SpecError
 from harness.spec.photographs import SHIPPED
 from harness.spec.schema import Data, SinGAN, Spec
-from harness.spec.vocabulary import ONE_IMAGE_METRICS
+from harness.spec.vocabulary import FEATURES, FEWEST_PER_FEATURE, ONE_IMAGE_METRICS
 from harness.spec.wording import Problem
 
 
@@ -39,6 +39,10 @@ def metric_problems(spec: Spec) -> Iterator[Problem]:
             yield ("evaluate", "metrics", index), f"{name!r} {text}"
     if "diversity" in evaluate.metrics and evaluate.fake_images < 2:
         yield ("evaluate", "fake_images"), "1 has no diversity: give at least 2"
+    fewest = FEWEST_PER_FEATURE * FEATURES[evaluate.extractor_spec.type]
+    if "fid_inf" in evaluate.metrics and evaluate.fake_images < fewest:
+        text = f"{evaluate.fake_images} is too few for fid_inf: at least {fewest}"
+        yield ("evaluate", "fake_images"), f"{text}, {FEWEST_PER_FEATURE} a feature"
     kind, weights = evaluate.extractor_spec.type, evaluate.extractor_spec.weights
     if kind == "random-conv-64" and weights is not None:
         yield ("evaluate", "extractor", "weights"), f"{kind} is untrained and takes none"

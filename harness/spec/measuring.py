@@ -19,6 +19,7 @@ class Extractor(Section):
 
 MetricName = Literal[
     "fid",
+    "fid_inf",
     "is",
     "kid",
     "precision",
@@ -52,6 +53,9 @@ class Evaluate(Sparse):
     """Thousands of images before an evaluation ahead of the regular ones; null: there is none."""
     extractor: Literal["digits-cnn", "inception-v3-compat", "random-conv-64"] | Extractor
     fake_images: Count
+    fresh: Count | None = None
+    """Further sets of latents that arms are measured on: all of them at the end, the first one at
+    each new best before; null: none."""
     metrics: Annotated[tuple[MetricName, ...], Field(min_length=1)]
     kid_subsets: Count = 100
     kid_subset_size: Count = 1000

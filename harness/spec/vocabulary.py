@@ -10,6 +10,7 @@ from harness.spec.vis_kwargs import HOOK_KINDS, PICKLE_KINDS
 
 METRICS = {
     "fid": "Fréchet distance of features (arXiv 1706.08500)",
+    "fid_inf": "FID extrapolated to infinitely many generated images (arXiv 1911.07023)",
     "is": "inception score (arXiv 1606.03498)",
     "kid": "kernel distance of features (arXiv 1801.01401)",
     "precision": "generated images on the real ones' manifold of 3 neighbours (arXiv 1904.06991)",
@@ -24,7 +25,10 @@ METRICS = {
     "diversity": "spread of pixels over samples, by the real image's (arXiv 1905.01164, section 3)",
 }
 EXTRACTED_METRICS = frozenset(
-    ["fid", "is", "kid", "precision", "recall", "density", "coverage", "ppl_z", "ppl_w", "sifid"]
+    [
+        *("fid", "fid_inf", "is", "kid", "precision", "recall", "density", "coverage"),
+        *("ppl_z", "ppl_w", "sifid"),
+    ]
 )
 """Metrics that are measured on an extractor's features and carry its name."""
 
@@ -33,6 +37,11 @@ PATH_METRICS = frozenset({"ppl_z", "ppl_w"})
 ONE_IMAGE_METRICS = frozenset({"sifid", "diversity"})
 """Metrics that hold samples against one image; all others want a set of them."""
 
+FEATURES = {"digits-cnn": 64, "inception-v3-compat": 2048, "random-conv-64": 64}
+"""Features of an image, by extractor."""
+FEWEST_PER_FEATURE = 4
+"""Generated images a feature that an extrapolation of FID needs."""
+NATIVE_IMAGES = {"digits": 1797, "cifar10": 50_000}
 NATIVE_RESOLUTION = {"digits": 8, "cifar10": 32}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,39}")
 NAMES = "up to 40 letters, digits, '_', '-' and '.', first a letter or digit"

@@ -47,7 +47,7 @@ def test_sides_that_disagree_are_told(fault, tmp_path, monkeypatch):
         )
     else:
         monkeypatch.setattr(
-            scoring._Evaluator, "latents", lambda self, model, _, n: torch.randn(n, 64)
+            scoring._Evaluator, "latents", lambda self, model, _, n, fresh: torch.randn(n, 64)
         )
     with pytest.raises(RuntimeError, match=r"^fid\[digits-cnn\] is .* by torch-fidelity"):
         scoring._case(replace(SMALL, images=300), tmp_path, "cpu")

@@ -203,8 +203,8 @@ def test_a_step_of_a_path_that_is_not_finite_ends_the_run(cache):
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
 def test_a_metric_that_is_not_finite_ends_the_run_by_its_name(value, cache):
     class Broken(ArmsEvaluator):
-        def scores(self, model, network):
-            return super().scores(model, network) | {"swd": value}
+        def scores(self, model, network, fresh=0):
+            return super().scores(model, network, fresh) | {"swd": value}
 
     spec = planned().spec
     real, _ = prepared(spec, 0, CPU, cache)

@@ -193,7 +193,7 @@ def test_all_metrics_in_one_pass(real: Tensor, corners: Reference) -> None:
     evaluation.update(real[300:720].repeat(1, 1, 4, 4))
     found = evaluation.compute()
     assert list(found) == [
-        *("fid[corners]", "is[corners]", "kid[corners]", "swd", "ms_ssim"),
+        *("fid[corners]", "fid_inf[corners]", "is[corners]", "kid[corners]", "swd", "ms_ssim"),
         *("precision[corners]", "recall[corners]", "density[corners]", "coverage[corners]"),
     ]
     assert np.isfinite(list(found.values())).all()
@@ -226,7 +226,7 @@ def test_metrics_of_balls_change_no_other_and_are_changed_by_none(
 
 
 def test_only_metrics_of_balls_need_neighbours() -> None:
-    assert [neighbours([name]) for name in METRICS] == [0] * 5 + [5] * 4
+    assert [neighbours([name]) for name in METRICS] == [0] * 6 + [5] * 4
 
 
 def test_a_reference_without_neighbours_is_refused(real: Tensor, tmp_path: Path) -> None:

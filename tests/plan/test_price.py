@@ -115,6 +115,17 @@ def test_path_lengths_cost_two_images_a_step_and_alone_nothing_else():
     assert more.minutes - price(plan(), "cpu", 1).minutes == pytest.approx(seconds / 60)
 
 
+def test_fresh_latents_cost_a_pass_for_each_set_at_the_end_and_one_a_best_before():
+    """0.6 kimg, 0.4 of them at 8 px, evaluated every 0.1: four times at 8 px, two arms."""
+    asked = {"evaluate__every_kimg": 0.1, "seeds": [0]}
+    bare, more = (
+        price(plan(**asked, **fields), "cpu", 1) for fields in ({}, {"evaluate__fresh": 5})
+    )
+    passes = 2 * (5 + 3)
+    rate = prices.RATES["cpu"].extract_images_per_sec
+    assert more.run_sec[0] - bare.run_sec[0] == pytest.approx(passes * 600 / rate)
+
+
 def test_every_run_has_its_seconds_in_the_plan_s_order():
     planned = plan(factors={"train.kimg": {"short": 0.6, "long": 60}}, seeds=[0])
     short, long = price(planned, "cpu", 1).run_sec

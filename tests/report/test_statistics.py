@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,9 +7,11 @@ from scipy import stats
 
 from harness.report.statistics import (
     Difference,
+    detectable,
     holm,
     judged,
     paired,
+    satterthwaite,
     sentence,
     spread,
     t_quantile,
@@ -91,14 +94,78 @@ def test_holm_leaves_out_what_is_no_comparison():
     assert holm([None, 0.6, 0.5, None]) == [None, 1.0, 1.0, None]
 
 
+def test_holm_claims_falsely_at_most_once_in_twenty_families():
+    """Nine arms that are all as raw is, compared over five seeds, 4000 times."""
+    rng = np.random.default_rng(2)
+    trials = 4000
+    raw, arms = rng.normal(size=(trials, 1, 5)), rng.normal(size=(trials, 9, 5))
+    p = stats.ttest_rel(arms, raw, axis=2).pvalue  # nine that share raw, and so depend
+    wrong = sum(min(holm(family)) < 0.05 for family in p.tolist())
+    alone = sum(p.min(axis=1) < 0.05)
+    error = 3 * math.sqrt(0.05 * 0.95 / trials)
+    assert 0.01 < wrong / trials < 0.05 + error
+    assert alone / trials > 0.15  # so that the correction has something to do
+
+
+@pytest.mark.parametrize("compare", [paired, welch])
+def test_intervals_hold_the_truth_as_often_as_they_say(compare):
+    rng = np.random.default_rng(3)
+    trials = 4000
+    held = 0
+    for _ in range(trials):
+        found = compare(rng.normal(2, 1, 4), rng.normal(0, 1, 4))
+        held += abs(found.value - 2) <= found.half_width
+    # Welch's degrees of freedom are an approximation.
+    slack = 0.0 if compare is paired else 0.015
+    assert abs(held / trials - 0.95) < 3 * math.sqrt(0.05 * 0.95 / trials) + slack
+
+
+def test_satterthwaite_in_closed_form():
+    assert satterthwaite([(2.0, 4), (2.0, 4)]) == pytest.approx(8)
+    assert satterthwaite([(2.0, 4), (0.0, 9)]) == pytest.approx(4)
+    assert satterthwaite([(0.0, 4), (0.0, 9)]) == 1.0
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 4.4, 20])
+def test_a_detectable_difference_is_shown_four_times_in_five(freedom):
+    least = detectable(freedom, 0.5) / 0.5
+    limit = stats.t.ppf(0.975, freedom)
+    assert stats.nct.sf(limit, freedom, least) == pytest.approx(0.8, abs=1e-6)
+    assert least > limit
+
+
+def test_a_detectable_difference_is_shown_so_often_in_simulation():
+    rng = np.random.default_rng(4)
+    true = detectable(3, 1 / math.sqrt(4))  # of four seeds whose differences have an s.d. of 1
+    shown = np.mean([paired(true + rng.normal(size=4), [0.0] * 4).told_apart for _ in range(4000)])
+    assert abs(shown - 0.8) < 3 * math.sqrt(0.16 / 4000)
+    assert paired(OURS, RAW).detectable == pytest.approx(detectable(2, 0.25 / math.sqrt(3)))
+
+
+def test_a_sentence_says_when_fresh_latents_move_as_much():
+    found = difference(-0.3, 0.2)
+    assert "fresh latents" not in sentence(found, "raw")
+    below, above = replace(found, noise=0.41), replace(found, noise=0.29)
+    assert sentence(below, "raw").endswith(
+        "(95 % t interval): holds; it is less than fresh latents alone move it by (± 0.41)"
+    )
+    assert "fresh latents" not in sentence(above, "raw")
+    apart = replace(difference(-0.3, 0.9, detectable=1.44), noise=0.41)
+    assert sentence(apart, "raw").endswith(
+        "-0.30 ± 0.90; these seeds could show 0.90 or more, and would show a true 1.44 "
+        "four times in five); it is "
+        "less than fresh latents alone move it by (± 0.41)"
+    )
+
+
 def test_judged_counts_its_family():
     alone = judged([None, paired(OURS, RAW)])
     assert alone[0] is None
     assert (alone[1].family, alone[1].p_holm) == (1, alone[1].difference.p)
 
 
-def difference(value, half_width, p=0.01, paired=True, seeds=(3, 3)):
-    return Difference(value, half_width, p, seeds, paired)
+def difference(value, half_width, p=0.01, paired=True, seeds=(3, 3), detectable=None):
+    return Difference(value, half_width, p, seeds, paired, detectable)
 
 
 @pytest.mark.parametrize(

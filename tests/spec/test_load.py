@@ -74,9 +74,9 @@ MESSAGES = [
     (
         "metrics: [fid]",
         "metrics: [fid, fad]",
-        "FILE:19: evaluate.metrics.1: 'fad' is not one of 'fid', 'is', 'kid', 'precision', "
-        "'recall', 'density', 'coverage', 'swd', 'ms_ssim', 'ppl_z', 'ppl_w', 'sifid' or "
-        "'diversity'",
+        "FILE:19: evaluate.metrics.1: 'fad' is not one of 'fid', 'fid_inf', 'is', 'kid', "
+        "'precision', 'recall', 'density', 'coverage', 'swd', 'ms_ssim', 'ppl_z', 'ppl_w', "
+        "'sifid' or 'diversity'",
     ),
     (
         "seeds: [0, 1]",

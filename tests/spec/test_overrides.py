@@ -139,6 +139,7 @@ VALUES = {
     "evaluate.kid_subset_size": 9,
     "evaluate.batch_size": 50,
     "evaluate.first_kimg": 0.1,
+    "evaluate.fresh": 2,
     "evaluate.ppl_pairs": 20,
     "seeds": (5,),
     "model.nkimgs_per_scale": {4: 0.1, 8: 0.1},
