@@ -21,6 +21,11 @@ def derive_seed(seed: int, purpose: str, images: int = 0) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def stated(purpose: str) -> str:
+    """Return how ``generator`` draws for a purpose, as a protocol states it."""
+    return f"torch.Generator of the CPU, seeded by sha256(seed, '{purpose}', images shown)"
+
+
 def generator(
     seed: int, purpose: str, images: int = 0, device: torch.device | str = "cpu"
 ) -> torch.Generator:

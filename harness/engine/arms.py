@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from harness.errors import Diverged
 from harness.gans.base import GAN
+from harness.records.protocols import Facts
 from harness.seeding import generator
 from harness.spec.schema import Evaluate
 
@@ -42,6 +43,10 @@ class Evaluator(ABC):
     @abstractmethod
     def real_values(self) -> dict[str, float]:
         """Return what the real images themselves score, by metric."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Facts]:
+        """Return how each quantity is measured, by its name, the model left aside."""
 
     @abstractmethod
     def scores(self, model: GAN, network: nn.Module) -> dict[str, float]:

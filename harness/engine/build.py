@@ -21,6 +21,7 @@ from harness.engine.families import gan, optimizers
 from harness.engine.keeping import Keeper
 from harness.engine.loops import ArmEvaluator, EvaluationLoop, ImagesTrainLoop
 from harness.engine.posthoc import snapshot_hooks, track_settings, with_rebuilt
+from harness.engine.protocols import protocols
 from harness.engine.runner import QuietRunner
 from harness.engine.schedulers import ReduceLR
 from harness.engine.single_image import SingleImageEvaluator
@@ -34,6 +35,9 @@ from harness.hooks import (
 )
 from harness.plan.expand import Run
 from harness.records.files import write_atomically, written_atomically
+from harness.records.protocols import FILE as PROTOCOLS
+from harness.records.protocols import require_same
+from harness.records.protocols import write as write_protocols
 from harness.records.store import RunFolder
 from harness.records.types import Row
 from harness.registry import HOOKS
@@ -65,11 +69,15 @@ def train(run: Run, keeper: Keeper, device: torch.device, cache_dir: Path) -> in
     spec, folder = run.spec, keeper.folder
     real, evaluator = prepared(spec, run.seed, device, cache_dir)
     evaluator.beat = keeper.beat
-    if keeper.mark is None:
-        values = evaluator.real_values()
-        folder.append(Row(name, "real", v, 0.0, 0, 0.0) for name, v in values.items())
     runner = runner_of(run, real, with_rebuilt(evaluator, spec, folder.path), folder, device)
     runner.keeper = keeper
+    measured = protocols(evaluator, runner.model, device, spec.train.fast)
+    if keeper.mark is None:
+        write_protocols(folder.path / PROTOCOLS, measured)
+        values = evaluator.real_values()
+        folder.append(Row(name, "real", v, 0.0, 0, 0.0) for name, v in values.items())
+    else:
+        require_same(folder.path / PROTOCOLS, measured)
     with keeper.interrupts.held():
         model = runner.train()
         _keep_samples(folder, real, evaluator.samples(model, _SAMPLES))

@@ -10,6 +10,7 @@ schedule says; inside they are float32 in [-1, 1].
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -44,6 +45,8 @@ class GrowingGAN(GAN):
         reset_optimizer: forget the optimizers' moments when a scale begins.
         data_preprocessor: as mmengine's BaseModel takes it.
     """
+
+    law = MappingProxyType({"latents": "standard normal"})
 
     def __init__(
         self,

@@ -10,15 +10,17 @@ from torch import Tensor
 from harness.errors import DataError, SpecError
 from harness.metrics.density_coverage import DensityCoverage, density_coverage
 from harness.metrics.density_coverage import K as DENSITY_K
-from harness.metrics.extractor import Extractor, Features, require_rgb
+from harness.metrics.extractor import Extractor, Features, identity, require_rgb
 from harness.metrics.fid import StatisticsAccumulator, frechet_distance
-from harness.metrics.inception_score import inception_score
+from harness.metrics.forms import FORMS
+from harness.metrics.inception_score import SPLITS, inception_score
 from harness.metrics.kid import kid
 from harness.metrics.ms_ssim import consecutive_pairs, ms_ssim
 from harness.metrics.precision_recall import K as PRECISION_K
 from harness.metrics.precision_recall import PrecisionRecall, precision_recall
 from harness.metrics.reference import EXTRACT_BATCH, Reference
 from harness.metrics.swd import patches, swd
+from harness.records.protocols import Facts
 from harness.seeding import generator
 
 _OF_BALLS = ("precision", "recall", "density", "coverage")
@@ -79,6 +81,36 @@ class Evaluation:
         self._features: list[Features] = []
         self._for_swd: list[Tensor] = []
         self._similarities: list[Tensor] = []
+
+    def facts(self) -> dict[str, Facts]:
+        """Return how each metric is computed, by its name in ``METRICS``, for protocols."""
+        seen = {**identity(self._extractor), **self._extractor.sight}
+        seen["extractor_batch"] = EXTRACT_BATCH
+        return {
+            name: {
+                "metric": name,
+                "form": FORMS[name],
+                **self._parameters(name),
+                **(seen if name in _OF_FEATURES else {}),
+            }
+            for name in self._metrics
+        }
+
+    def _parameters(self, metric: str) -> Facts:
+        draw = f"numpy RandomState({self._seed})"
+        match metric:
+            case "is":
+                return {"is_splits": SPLITS, "is_shuffle": draw}
+            case "kid":
+                subsets = {"kid_subsets": self._kid_subsets, "kid_draw": draw}
+                return {**subsets, "kid_subset_size": self._kid_subset_size}
+            case "swd":
+                return {"swd_images": self._reference.swd_images, "swd_seed": self._seed}
+            case "precision" | "recall":
+                return {"k": PRECISION_K}
+            case "density" | "coverage":
+                return {"k": DENSITY_K}
+        return {}
 
     def update(self, images: Tensor) -> None:
         """Add generated images, uint8 N3HW, any N.
