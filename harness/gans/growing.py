@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +29,7 @@ from harness.networks.losses import (
     wgan_generator_loss,
 )
 from harness.networks.pggan import PGGANDiscriminator
+from harness.records.protocols import Facts
 from harness.registry import MODELS
 from harness.spec.growth import GrowthSchedule, Stage
 
@@ -46,7 +47,7 @@ class GrowingGAN(GAN):
         data_preprocessor: as mmengine's BaseModel takes it.
     """
 
-    law = MappingProxyType({"latents": "standard normal"})
+    law: ClassVar[Facts] = MappingProxyType({"latents": "standard normal"})
 
     def __init__(
         self,

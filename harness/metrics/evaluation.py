@@ -84,8 +84,8 @@ class Evaluation:
 
     def facts(self) -> dict[str, Facts]:
         """Return how each metric is computed, by its name in ``METRICS``, for protocols."""
-        seen = {**identity(self._extractor), **self._extractor.sight}
-        seen["extractor_batch"] = EXTRACT_BATCH
+        extractor = self._extractor
+        seen: Facts = {**identity(extractor), **extractor.sight, "extractor_batch": EXTRACT_BATCH}
         return {
             name: {
                 "metric": name,

@@ -53,13 +53,10 @@ def write_statistics(path: Path, statistics: Statistics, facts: Facts) -> None:
     Raises:
         OutputError: if it cannot be written.
     """
-    arrays = {"mu": statistics.mean, "sigma": statistics.cov}
+    mu, sigma = (value.cpu().numpy() for value in (statistics.mean, statistics.cov))
+    stated = np.array(json.dumps(dict(facts)))
     with written_atomically(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            protocol=np.array(json.dumps(dict(facts))),
-            **{name: value.cpu().numpy() for name, value in arrays.items()},
-        )
+        np.savez(file, mu=mu, sigma=sigma, protocol=stated)
 
 
 def read_statistics(path: Path, extractor: Extractor) -> Given:

@@ -12,7 +12,10 @@ from tiny_gan import tiny_gan
 from harness import commands
 from harness.cli import main
 from harness.engine.build import prepared
+from harness.errors import DataError
+from harness.images import to_uint8
 from harness.metrics import digits_cnn
+from harness.metrics.reference import extract
 from harness.spec.load import validated
 
 CPU = torch.device("cpu")
@@ -62,9 +65,6 @@ def test_what_is_exported_gives_the_same_fid_here_and_elsewhere(place, capsys):
 
 def statistics(evaluator):
     """Mean and covariance of the generated images' features, by numpy."""
-    from harness.images import to_uint8
-    from harness.metrics.reference import extract
-
     model = tiny_gan()
     model.images_shown = 30
     latents = evaluator.latents(model, "evaluation latents", evaluator.settings.fake_images)
@@ -104,9 +104,7 @@ def test_what_cannot_be_exported_is_said_in_one_line(place, capsys, arguments, s
     assert not (place / "real.npy").exists()
 
 
-def test_a_run_is_refused_before_it_trains_where_the_file_is_none(place, capsys):
+def test_a_run_is_refused_while_it_is_prepared_where_the_file_is_none(place):
     (place / "bad.npz").write_bytes(b"junk")
-    code = main(["run", "question.yaml", "evaluate.reference=bad.npz"])
-    assert code == 2
-    (line,) = [x for x in capsys.readouterr().err.splitlines() if x.startswith("harness: ")]
-    assert "evaluate.reference: bad.npz: " in line
+    with pytest.raises(DataError, match=r"^evaluate\.reference: bad\.npz: "):
+        evaluated(place, evaluate__reference="bad.npz")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from keepers import keeper_of
 from PIL import Image
 from resuming import SHORT, attempt
 from small_spec import content
@@ -29,8 +30,9 @@ from harness.metrics.statistics_file import write_statistics
 from harness.plan.expand import expand
 from harness.records.protocols import FILE, differing, read
 from harness.records.store import RunFolder
-from harness.records.types import Status
+from harness.records.types import Outcome, Status
 from harness.spec.load import validated
+from harness.spec.photographs import located
 from harness.spec.schema import Evaluate, Fast
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -234,7 +236,7 @@ def test_samples_of_one_image_have_protocols_too(tmp_path):
     assert differing(usual[name], usual["sifid_low[random-conv-64]"]) == ["over_samples"]
     assert changed(usual, of_one_image(fake_images=9)) == set(usual)
     assert changed(usual, of_one_image(batch_size=3)) == set()
-    pixels = np.array(Image.open(_shipped("coffee")))
+    pixels = np.array(Image.open(located("shipped:coffee")))
     Image.fromarray(pixels).save(tmp_path / "same.png")
     assert changed(usual, of_one_image(str(tmp_path / "same.png"))) == set()
     pixels[:40, :40, 0] ^= 64
@@ -242,12 +244,6 @@ def test_samples_of_one_image_have_protocols_too(tmp_path):
     other = of_one_image(str(tmp_path / "other.png"))
     assert changed(usual, other) == set(usual)
     assert differing(usual["diversity"], other["diversity"]) == ["real_sha256"]
-
-
-def _shipped(name):
-    from harness.spec.photographs import located
-
-    return located(f"shipped:{name}")
 
 
 # Runs.
@@ -282,11 +278,10 @@ class Watching(RunFolder):
 
 
 def test_a_run_writes_its_protocols_before_its_first_row(images, tmp_path, cache):
-    from keepers import keeper_of
-
     run, folder = planned(images), Watching(tmp_path / "run")
     folder.begin(run.settings, {})
     train(run, keeper_of(run, folder), CPU, cache)
+    folder.end(Outcome(Status.FINISHED))
     assert folder.there
     assert all(folder.there)
     held = read(folder.path / FILE)

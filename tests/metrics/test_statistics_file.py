@@ -103,7 +103,7 @@ def test_float32_and_a_covariance_of_few_images_are_sound(tmp_path, extractor, f
     np.savez(tmp_path / "a.npz", mu=few.mean.float().numpy(), sigma=few.cov.float().numpy())
     given = read_statistics(tmp_path / "a.npz", extractor)
     ours = frechet_distance(fake, given.statistics, given.root)
-    assert ours == pytest.approx(frechet_distance(fake, few), rel=1e-4)
+    assert ours == pytest.approx(frechet_distance(fake, few), rel=1e-3)  # roots of rounding
 
 
 def test_rounding_of_another_tool_s_sums_is_taken_out(tmp_path, real, extractor):

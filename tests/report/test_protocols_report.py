@@ -9,7 +9,7 @@ from report_records import FID, IS, MACHINE, SHADOWS, plan_of, record
 
 from harness.errors import RecordsError
 from harness.records.protocols import FILE, Protocol, named, write
-from harness.report import frames
+from harness.report import figures, frames
 from harness.report.answer import answer
 from harness.report.leaderboard import main_table, other_metrics, within_levels
 from harness.report.markdown import readme_table
@@ -48,6 +48,11 @@ def alike(level, seed):
 
 def by_level(level, seed):
     return {FID: ALL if level.endswith("=all") else FEW, IS: SCORE}
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    monkeypatch.setattr(figures, "DRAWINGS", {})
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +174,7 @@ def test_split_results_are_written_drawn_read_and_verified(split, tmp_path):
     assert (tmp_path / "curves.png").is_file()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_results_without_protocols_leave_no_file_of_earlier_ones(one, results, tmp_path):
     write_results(one, None, tmp_path)
     assert (tmp_path / FILE).is_file()
@@ -177,6 +183,7 @@ def test_results_without_protocols_leave_no_file_of_earlier_ones(one, results, t
     assert check_tables(tmp_path) == []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_edited_facts_are_found(one, tmp_path):
     write_results(one, None, tmp_path)
     held = json.loads((tmp_path / FILE).read_text())
