@@ -86,15 +86,11 @@ class Evaluation:
         """Return how each metric is computed, by its name in ``METRICS``, for protocols."""
         extractor = self._extractor
         seen: Facts = {**identity(extractor), **extractor.sight, "extractor_batch": EXTRACT_BATCH}
-        return {
-            name: {
-                "metric": name,
-                "form": FORMS[name],
-                **self._parameters(name),
-                **(seen if name in _OF_FEATURES else {}),
-            }
+        stated: dict[str, Facts] = {
+            name: {"metric": name, "form": FORMS[name], **self._parameters(name)}
             for name in self._metrics
         }
+        return {n: {**facts, **seen} if n in _OF_FEATURES else facts for n, facts in stated.items()}
 
     def _parameters(self, metric: str) -> Facts:
         draw = f"numpy RandomState({self._seed})"

@@ -249,7 +249,7 @@ def test_the_text_is_what_the_tests_above_start_from():
 
 
 def test_statistics_of_a_file_stand_for_fid_alone():
-    given = {"evaluate__reference": "a.npz"}
+    given = {"evaluate__reference": "a.npz", "evaluate__kid_subset_size": 100}
     (line,) = problems(**given, evaluate__metrics=["fid", "kid", "recall"])
     assert line.startswith("evaluate.reference: is a mean and a covariance alone; ")
     assert line.endswith("for kid, recall: leave one or the other out")

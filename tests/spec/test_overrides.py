@@ -140,6 +140,7 @@ VALUES = {
     "evaluate.batch_size": 50,
     "evaluate.first_kimg": 0.1,
     "evaluate.ppl_pairs": 20,
+    "evaluate.reference": "real.npz",
     "seeds": (5,),
     "model.nkimgs_per_scale": {4: 0.1, 8: 0.1},
     "evaluate.extractor": "inception-v3-compat",
