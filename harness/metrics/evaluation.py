@@ -98,8 +98,11 @@ class Evaluation:
             case "is":
                 return {"is_splits": SPLITS, "is_shuffle": draw}
             case "kid":
-                subsets = {"kid_subsets": self._kid_subsets, "kid_draw": draw}
-                return {**subsets, "kid_subset_size": self._kid_subset_size}
+                return {
+                    "kid_subsets": self._kid_subsets,
+                    "kid_subset_size": self._kid_subset_size,
+                    "kid_draw": draw,
+                }
             case "swd":
                 return {"swd_images": self._reference.swd_images, "swd_seed": self._seed}
             case "precision" | "recall":

@@ -127,15 +127,12 @@ def _short(protocol: Protocol) -> str:
 
 
 def _facts(protocols: Mapping[str, Protocol]) -> list[list[str]]:
-    """Return lines of facts: those that all have in common once, then each metric's own."""
-    first, *others = protocols.values()
-    common = [
-        name
-        for name, value in first.facts.items()
-        if all(name in one.facts and one.facts[name] == value for one in others)
-    ]
-    lines = [["all", code(name), prose(str(first.facts[name]))] for name in common]
+    """Return a line for each fact: whose it is, its name and its value."""
+    metrics: dict[tuple[str, str], list[str]] = {}
     for metric, one in protocols.items():
-        own = [name for name in one.facts if name not in common]
-        lines += [[_title(metric), code(name), prose(str(one.facts[name]))] for name in own]
-    return lines
+        for name, value in one.facts.items():
+            metrics.setdefault((name, str(value)), []).append(_title(metric))
+    return [
+        ["all" if len(of) == len(protocols) else ", ".join(of), code(name), prose(value)]
+        for (name, value), of in metrics.items()
+    ]
