@@ -183,10 +183,10 @@ def collect(runs: Sequence[tuple[Path, Columns]]) -> tuple[list[Columns], dict[s
         runs: each run's folder and rows.
     """
     held = [read(folder / FILE) for folder, _ in runs]
-    names, protocols = agreed(
-        [({*c.quantity}, own) for (_, c), own in zip(runs, held, strict=True)]
-    )
-    return [_renamed(c, own) for (_, c), own in zip(runs, names, strict=True)], protocols
+    tables = [columns for _, columns in runs]
+    found = zip(tables, held, strict=True)
+    names, protocols = agreed([({*columns.quantity}, own) for columns, own in found])
+    return list(map(_renamed, tables, names)), protocols
 
 
 def _renamed(columns: Columns, names: Mapping[str, str]) -> Columns:

@@ -115,6 +115,12 @@ def test_runs_that_did_not_get_a_name_for_each_protocol_of_that_metric_alone():
     assert protocols == {first: FID, second: FEWER, "swd": FID}
 
 
+def test_what_was_not_recorded_is_not_taken_for_what_was():
+    (known, unknown), protocols = agreed([(ROWS, {NAME: FID}), (ROWS, {})])
+    assert (known, unknown) == ({NAME: named(NAME, FID)}, {NAME: named(NAME, None)})
+    assert protocols == {named(NAME, FID): FID}
+
+
 def test_a_metric_on_further_latents_has_the_protocol_of_the_first():
     rows = {NAME, f"fresh1/{NAME}"}
     (names, other), _ = agreed([(rows, {NAME: FID}), (rows, {NAME: FEWER})])
