@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness import __version__
-from harness.arguments import count, natural, positive, size
+from harness.arguments import add_sample, count, natural, positive, size
 from harness.errors import HarnessError, printable
 
 
@@ -122,13 +122,19 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(run=_import)
 
     one = commands.add_parser("sample", help="draw from an imported generator or a run")
-    _add_sample(one)
+    add_sample(one)
     one.set_defaults(run=_sample)
 
     one = commands.add_parser("doctor", help="what of machine, libraries and data is in order")
     one.add_argument("--json", action="store_true", dest="as_json", help="for scripts")
     _add_spec(one, "?")
     one.set_defaults(run=_doctor)
+
+    one = commands.add_parser("reference", help="write real images' statistics as pytorch-fid does")
+    one.add_argument("action", choices=("export",), metavar="export")
+    _add_spec(one)
+    one.add_argument("out", type=Path, metavar="OUT.npz", help="a new file")
+    one.set_defaults(run=_reference)
 
     one = commands.add_parser("schema", help="print the JSON schema of a spec")
     one.set_defaults(run=_schema)
@@ -146,25 +152,6 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--noises", type=Path, help="SinGAN's pickle beside the checkpoint")
     parser.add_argument("--out", type=Path, help="default: imported/CHECKPOINT-NETWORK")
-
-
-def _add_sample(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("subject", type=Path, help="generator.safetensors, its folder, or a run's")
-    parser.add_argument("--arm", help="of a run: raw (the default) or an average's name")
-    parser.add_argument("--seeds", help="as 0-15 (the default) or 3,7-9")
-    parser.add_argument("--truncation", type=float, default=1.0, help="StyleGAN's psi, default 1")
-    parser.add_argument("--interpolate", metavar="SEEDS", help="a film from seed to seed, as 0,1,2")
-    parser.add_argument("--frames", type=count, default=60, help="of the film, default 60")
-    parser.add_argument("--space", choices=("z", "w"), default="z", help="of the film, default z")
-    parser.add_argument("--video", choices=("gif", "mp4"), default="gif", help="default gif")
-    parser.add_argument(
-        "--mix-rows", metavar="SEEDS", help="a grid of mixed styles: the rows' seeds,"
-    )
-    parser.add_argument("--mix-columns", metavar="SEEDS", help="the columns' seeds, whose styles")
-    parser.add_argument(
-        "--layers", metavar="RANGE", help="go into the rows' in these layers, as 0-3"
-    )
-    parser.add_argument("--out", type=Path, help="default: drawn/NAME")
 
 
 def _add_spec(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
@@ -291,6 +278,14 @@ def _doctor(options: argparse.Namespace) -> int:
     except BROKEN:  # a library that every command needs is missing: say which
         return show([*libraries_only(), REST], options.as_json)
     return doctor(options)
+
+
+def _reference(options: argparse.Namespace) -> int:
+    from harness.commands import CACHE_DIR, Job
+    from harness.engine.export import export
+
+    print(export(Job.of(options).plan.spec, options.out, CACHE_DIR.expanduser(), options.device))
+    return 0
 
 
 def _schema(options: argparse.Namespace) -> int:

@@ -1,16 +1,26 @@
 """Whole files from paths that users name, where anything may lie: a pipe, a device, a giant."""
 
+from __future__ import annotations
+
 import errno
 import os
 import stat
 from io import BufferedReader
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _WAITS_FOR_NOBODY = getattr(os, "O_NONBLOCK", 0)
 
 
 class NoText(Exception):
     """A path does not lead to a text file; says what is there instead."""
+
+
+class NoArrays(Exception):
+    """A file is no npz of plain arrays; says what is wrong with it."""
 
 
 def opened(path: str | Path) -> BufferedReader:
@@ -65,3 +75,35 @@ def read_text(path: Path, most_bytes: int) -> str:
     except ValueError:  # NUL in the path, or what no file system can hold
         raise NoText("is not the path of a file") from None
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def read_arrays(path: str | Path, most_bytes: int) -> dict[str, NDArray[Any]]:
+    """Read an npz of plain arrays by their names; nothing in it is unpickled.
+
+    Args:
+        path: of the file.
+        most_bytes: of all arrays, inflated; what states more is not read.
+
+    Raises:
+        OSError: as ``opened``.
+        NoArrays: it is damaged, too large, or no such file.
+    """
+    import zipfile  # planning needs none of this
+    import zlib
+
+    import numpy as np
+
+    damaged = (
+        *(ValueError, EOFError, LookupError, NotImplementedError, RuntimeError, MemoryError),
+        *(zipfile.BadZipFile, zlib.error, OSError),
+    )
+    with opened(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                if sum(part.file_size for part in archive.infolist()) > most_bytes:
+                    raise NoArrays(f"larger than {most_bytes >> 20} MiB")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as held:
+                return {name: held[name] for name in held.files}
+        except damaged:
+            raise NoArrays("damaged, cut off, or no npz of plain arrays") from None

@@ -26,6 +26,11 @@ def fresh_seed(seed: int, number: int) -> int:
     return derive_seed(seed, f"fresh set {number}") if number else seed
 
 
+def stated(purpose: str) -> str:
+    """Return how ``generator`` draws for a purpose, as a protocol states it."""
+    return f"torch.Generator of the CPU, seeded by sha256(seed, '{purpose}', images shown)"
+
+
 def generator(
     seed: int, purpose: str, images: int = 0, device: torch.device | str = "cpu"
 ) -> torch.Generator:

@@ -18,6 +18,9 @@ from harness.errors import DataError
 from harness.spec.photographs import located, title, unreadable
 from harness.spec.pyramid import Pyramid
 
+RESIZE = "bicubic, antialiased where it shrinks (Pillow)"
+"""What ``resized`` does, for a protocol."""
+
 
 def read(root: str) -> Pixels:
     """Read one image as uint8 HW3.
@@ -54,7 +57,8 @@ def prepare(root: str, pyramid: Pyramid) -> Prepared:
         side: np.ascontiguousarray(resized(image, size).transpose(2, 0, 1)[None])
         for side, size in zip(pyramid.scales, pyramid.sizes, strict=True)
     }
-    return Prepared(title(root), digest(whole), (), scales)
+    facts = {"real_split": "the one image", "real_resize": RESIZE}
+    return Prepared(title(root), digest(whole), (), scales, facts)
 
 
 def resized(image: Pixels, size: tuple[int, int]) -> Pixels:

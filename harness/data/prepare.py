@@ -26,9 +26,10 @@ from harness.data import (
     is_power_of_two,
     sealed,
 )
-from harness.data.sources import decoded, opened
+from harness.data.sources import SPLITS, decoded, opened
 from harness.data.stamps import known_key
 from harness.errors import OutputError, SpecError
+from harness.records.protocols import Facts
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,18 @@ class Prepared:
             ``Images.digest`` of the same source.
         skipped: names of the broken images left out.
         scales: side in px to uint8 N3ss, read-only memory maps, ascending.
+        facts: which images, and how they came to each scale, for protocols.
     """
 
     name: str
     digest: str
     skipped: tuple[str, ...]
     scales: Mapping[int, Pixels]
+    facts: Facts = field(default_factory=dict)
+
+
+RESIZE = "area averages in whole numbers, rounded once, halves up"
+"""What ``area_averages`` does, for a protocol."""
 
 
 def prepare(source: DataSource, scales: Sequence[int], cache_dir: Path) -> Prepared:
@@ -74,7 +81,9 @@ def prepare(source: DataSource, scales: Sequence[int], cache_dir: Path) -> Prepa
                 entry = _read(folder)
     if lost := [s for s in wanted if s not in entry.scales]:
         raise OutputError(f"{folder}: scales {lost} do not read back as written; check the disk")
-    return Prepared(listing.name, entry.digest, entry.skipped, {s: entry.scales[s] for s in wanted})
+    facts = {"real_split": SPLITS.get(source.type, "the images given"), "real_resize": RESIZE}
+    kept = {s: entry.scales[s] for s in wanted}
+    return Prepared(listing.name, entry.digest, entry.skipped, kept, facts)
 
 
 def area_averages(image: Pixels, scales: Sequence[int]) -> dict[int, Pixels]:

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -31,10 +32,14 @@ from harness.data.threads import each
 from harness.errors import DataError, printable
 from harness.spec.photographs import CORRUPT
 
-__all__ = ["DataSource", "Images", "decoded", "image_names", "load", "opened"]
+__all__ = ["SPLITS", "DataSource", "Images", "decoded", "image_names", "load", "opened"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm")
 CIFAR10_ROOT = Path("~/.cache/gan-harness/cifar10")
+SPLITS = MappingProxyType(
+    {"digits": "scikit-learn's load_digits, all", "cifar10": "CIFAR-10, training images"}
+)
+"""Which part of a known set ``opened`` lists, for a protocol."""
 
 _NAMED = 5  # offenders named in a message
 _NO_IMAGE = frozenset({errno.EINVAL, errno.EFBIG})

@@ -94,6 +94,8 @@ def _weights(case: Case) -> Iterator[Finding]:
         yield weights.extractor(evaluate)
         if evaluate.lpips is not None:
             yield weights.lpips(evaluate.lpips)
+        if evaluate.reference is not None:
+            yield weights.reference(evaluate)
     if evaluate is None or evaluate.extractor_spec.type != InceptionExtractor.name:
         yield weights.inception(weights_path())
     yield weights.digits_cnn()

@@ -14,8 +14,9 @@ from harness.errors import HarnessError
 from harness.metrics import digits_cnn as digits
 from harness.metrics import inception as inception_v3
 from harness.metrics import random_conv as random_filters
-from harness.metrics.features import load_extractor
+from harness.metrics.features import Extractor, load_extractor
 from harness.metrics.perceptual import load_distance
+from harness.metrics.statistics_file import read_statistics
 from harness.spec.measuring import Evaluate, Lpips
 
 _found = partial(Finding, "Weights")
@@ -82,13 +83,28 @@ def random_conv(kernels: Sequence[Tensor]) -> Finding:
 
 def extractor(evaluate: Evaluate) -> Finding:
     """Load the extractor that a spec asks for, its weights checked as a run checks them."""
-    asked = evaluate.extractor_spec
-    weights = None if asked.weights is None else Path(asked.weights)
     try:
-        loaded = load_extractor(asked.type, weights=weights, weights_sha256=asked.weights_sha256)
+        loaded = _loaded(evaluate)
     except HarnessError as error:
         return _found("the spec's", State.PROBLEM, _said(error), _REFUSED)
-    return _found("the spec's", State.OK, f"{asked.type} loads, sha256 {loaded.digest[:12]}")
+    return _found("the spec's", State.OK, f"{loaded.name} loads, sha256 {loaded.digest[:12]}")
+
+
+def reference(evaluate: Evaluate) -> Finding:
+    """Read the statistics that a spec measures FID against, as a run reads them."""
+    path = Path(evaluate.reference or "")
+    try:
+        given = read_statistics(path, _loaded(evaluate))
+    except HarnessError as error:
+        return _found("statistics for FID", State.PROBLEM, _said(error), _REFUSED)
+    digest = str(given.facts["reference_sha256"])[:12]
+    return _found("statistics for FID", State.OK, f"{shown(path)}, sha256 {digest} of its numbers")
+
+
+def _loaded(evaluate: Evaluate) -> Extractor:
+    asked = evaluate.extractor_spec
+    weights = None if asked.weights is None else Path(asked.weights)
+    return load_extractor(asked.type, weights=weights, weights_sha256=asked.weights_sha256)
 
 
 def lpips(files: Lpips) -> Finding:

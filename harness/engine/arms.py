@@ -15,6 +15,7 @@ from harness.engine.fresh import FreshSets
 from harness.errors import Diverged
 from harness.gans.base import GAN
 from harness.isolation import own_streams
+from harness.records.protocols import Facts
 from harness.records.quantities import fresh as on_fresh
 from harness.seeding import fresh_seed, generator
 from harness.spec.schema import Evaluate
@@ -47,6 +48,10 @@ class Evaluator(ABC):
     @abstractmethod
     def real_values(self) -> dict[str, float]:
         """Return what the real images themselves score, by metric."""
+
+    @abstractmethod
+    def facts(self) -> dict[str, Facts]:
+        """Return how each quantity is measured, by its name, the model left aside."""
 
     @abstractmethod
     def scores(self, model: GAN, network: nn.Module, fresh: int = 0) -> dict[str, float]:

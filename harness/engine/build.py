@@ -22,6 +22,7 @@ from harness.engine.fresh import FreshSets
 from harness.engine.keeping import Keeper
 from harness.engine.loops import ArmEvaluator, EvaluationLoop, ImagesTrainLoop
 from harness.engine.posthoc import snapshot_hooks, track_settings, with_rebuilt
+from harness.engine.protocols import protocols
 from harness.engine.runner import QuietRunner
 from harness.engine.schedulers import ReduceLR
 from harness.engine.single_image import SingleImageEvaluator
@@ -35,6 +36,9 @@ from harness.hooks import (
 )
 from harness.plan.expand import Run
 from harness.records.files import write_atomically, written_atomically
+from harness.records.protocols import FILE as PROTOCOLS
+from harness.records.protocols import require_same
+from harness.records.protocols import write as write_protocols
 from harness.records.store import RunFolder
 from harness.records.types import Row
 from harness.registry import HOOKS
@@ -68,11 +72,15 @@ def train(run: Run, keeper: Keeper, device: torch.device, cache_dir: Path) -> in
     evaluator.beat = keeper.beat
     if spec.evaluate.fresh is not None:
         evaluator.fresh = FreshSets(spec, folder.rows())
-    if keeper.mark is None:
-        values = evaluator.real_values()
-        folder.append(Row(name, "real", v, 0.0, 0, 0.0) for name, v in values.items())
     runner = runner_of(run, real, with_rebuilt(evaluator, spec, folder.path), folder, device)
     runner.keeper = keeper
+    measured = protocols(evaluator, runner.model, device, spec.train.fast)
+    if keeper.mark is None:
+        write_protocols(folder.path / PROTOCOLS, measured)
+        values = evaluator.real_values()
+        folder.append(Row(name, "real", v, 0.0, 0, 0.0) for name, v in values.items())
+    else:
+        require_same(folder.path / PROTOCOLS, measured)
     with keeper.interrupts.held():
         model = runner.train()
         _keep_samples(folder, real, evaluator.samples(model, _SAMPLES))

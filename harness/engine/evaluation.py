@@ -1,6 +1,7 @@
 """Evaluation of every arm of a run: the same latents for each, one pass for all metrics."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,20 @@ from harness.data.prepare import Prepared
 from harness.engine.arms import Evaluator
 from harness.engine.path_lengths import PathLengths
 from harness.gans.base import GAN
-from harness.images import to_uint8
+from harness.images import ROUNDING, to_uint8
 from harness.metrics.evaluation import Evaluation, neighbours
-from harness.metrics.features import load_extractor, upscale_to
-from harness.metrics.reference import load_reference
+from harness.metrics.features import UPSCALE, load_extractor, upscale_to
+from harness.metrics.reference import FLOOR, load_reference
+from harness.metrics.statistics_file import read_statistics
+from harness.records.protocols import Facts
+from harness.seeding import stated
 from harness.spec.schema import Evaluate
 from harness.spec.vocabulary import PATH_METRICS
 
 _SWD_IMAGES = 8192
+_PURPOSE = "evaluation latents"
+_OF_FAKES = frozenset({"ms_ssim"})
+"""Metrics that no real image takes part in, as it does in the row ``real`` of IS."""
 
 
 class ArmsEvaluator(Evaluator):
@@ -64,11 +71,46 @@ class ArmsEvaluator(Evaluator):
             neighbours=neighbours(settings.metrics),
             pixels_digest=real.digest,
         )
+        self.real_facts: Facts = {
+            "real_images": len(images),
+            "real_px": self.scale,
+            "real_sha256": real.digest,
+            **real.facts,
+        }
+        self._facts_of: dict[str, Facts] = {"fid": {**self.real_facts, "real_row": FLOOR}}
+        if settings.reference is not None:
+            given = read_statistics(Path(settings.reference), self.extractor)
+            self.reference = replace(self.reference, statistics=given.statistics, root=given.root)
+            self._facts_of = {"fid": given.facts, "fid_inf": given.facts}
         self.paths = PathLengths(settings, self.extractor, seed, self.scale, device, self.drawn)
 
+    def facts(self) -> dict[str, Facts]:
+        """Return how each quantity is measured, by its name, the model left aside."""
+        found = self.paths.facts()
+        for name, facts in (self._evaluation().facts() if self._metrics else {}).items():
+            real = {} if name in _OF_FAKES else self._facts_of.get(name, self.real_facts)
+            found[name] = {**facts, **real, **self._images}
+        return {self.settings.quantity(name): found[name] for name in self.settings.metrics}
+
+    @property
+    def _images(self) -> Facts:
+        return {
+            "fake_images": self.settings.fake_images,
+            "px": self.scale,
+            "upscale": UPSCALE,
+            "rounding": ROUNDING,
+            "truncation": self.settings.sample_kwargs.get("truncation", 1),
+            "draws": stated(_PURPOSE),
+        }
+
     def real_values(self) -> dict[str, float]:
-        """Return what the real images themselves score: the FID of random halves, their IS."""
+        """Return what the real images themselves score: the FID of random halves, their IS.
+
+        There is no such FID where it is measured against statistics of a file.
+        """
         values = {"fid": self.reference.fid_floor, "is": self.reference.inception_score}
+        if self.settings.reference is not None:
+            del values["fid"]
         return {
             self.settings.quantity(name): value
             for name, value in values.items()
@@ -86,21 +128,27 @@ class ArmsEvaluator(Evaluator):
         return {self.settings.quantity(name): values[name] for name in self.settings.metrics}
 
     def _scores(self, model: GAN, network: nn.Module, fresh: int) -> dict[str, float]:
-        metrics = [name for name in self.settings.metrics if name not in PATH_METRICS]
-        if not metrics:
+        if not self._metrics:
             return {}
-        latents = self.latents(model, "evaluation latents", self.settings.fake_images, fresh)
-        evaluation = Evaluation(
-            metrics,
+        latents = self.latents(model, _PURPOSE, self.settings.fake_images, fresh)
+        evaluation = self._evaluation()
+        for batch in latents.split(self.settings.batch_size):
+            images = self.drawn(model, network, batch, self.settings.sample_kwargs)
+            evaluation.update(upscale_to(to_uint8(images), self.scale))
+        return dict(zip(self._metrics, evaluation.compute().values(), strict=True))
+
+    @property
+    def _metrics(self) -> tuple[str, ...]:
+        return tuple(name for name in self.settings.metrics if name not in PATH_METRICS)
+
+    def _evaluation(self) -> Evaluation:
+        return Evaluation(
+            self._metrics,
             reference=self.reference,
             extractor=self.extractor,
             kid_subsets=self.settings.kid_subsets,
             kid_subset_size=self.settings.kid_subset_size,
         )
-        for batch in latents.split(self.settings.batch_size):
-            images = self.drawn(model, network, batch, self.settings.sample_kwargs)
-            evaluation.update(upscale_to(to_uint8(images), self.scale))
-        return dict(zip(metrics, evaluation.compute().values(), strict=True))
 
     @torch.no_grad()
     def samples(self, model: GAN, count: int) -> dict[str, NDArray[np.uint8]]:

@@ -9,10 +9,18 @@ from torch import Tensor, nn
 
 from harness.gans.base import GAN
 from harness.metrics.extractor import Extractor
-from harness.metrics.features import upscale_to
-from harness.metrics.path_length import Space, crop_and_shrink, mapping_of, path_length, places
+from harness.metrics.features import UPSCALE, upscale_to
+from harness.metrics.path_length import (
+    FORM,
+    Space,
+    crop_and_shrink,
+    mapping_of,
+    path_length,
+    places,
+)
 from harness.metrics.perceptual import Distance, FeatureDistance, load_distance
-from harness.seeding import fresh_seed, generator
+from harness.records.protocols import Facts
+from harness.seeding import fresh_seed, generator, stated
 from harness.spec.schema import Evaluate
 
 _Draw = Callable[[GAN, nn.Module, Tensor, Mapping[str, Any]], Tensor]
@@ -60,6 +68,26 @@ class PathLengths:
         self.scale = scale
         self._draw = draw
         self.distance = _distance(settings, extractor, device) if self.metrics else None
+
+    def facts(self) -> dict[str, Facts]:
+        """Return how each metric is measured, the model left aside."""
+        return {name: self._facts(name) for name in self.metrics}
+
+    def _facts(self, metric: str) -> Facts:
+        assert self.distance is not None
+        return {
+            "metric": metric,
+            "form": FORM,
+            "space": {"Z": "Z, spherical", "W": "W, linear"}[_SPACES[metric]],
+            "pairs": self.settings.pairs,
+            **self.distance.facts,
+            "px": self.scale,
+            "upscale": UPSCALE,
+            "rounding": "none",
+            "truncation": 1,
+            "draws": stated("path latents"),
+            "injected_noise": "registered with the weights, the same at both ends",
+        }
 
     def measure(self, model: GAN, network: nn.Module, fresh: int = 0) -> dict[str, float]:
         """Return the lengths of one network's paths, by metric.

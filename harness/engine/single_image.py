@@ -5,6 +5,7 @@ Shape letters: N images, H W pixels.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,15 +13,23 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from harness.data import digest
 from harness.data.prepare import Prepared
 from harness.engine.arms import Evaluator
 from harness.gans.base import GAN
-from harness.images import to_uint8
+from harness.images import ROUNDING, to_uint8
+from harness.metrics.diversity import FORM as DIVERSITY
 from harness.metrics.diversity import Diversity
+from harness.metrics.extractor import identity
 from harness.metrics.features import load_local_extractor
-from harness.metrics.sifid import LocalReference, sifid, spread
+from harness.metrics.sifid import FORM as SIFID
+from harness.metrics.sifid import SPREAD, LocalReference, sifid, spread
+from harness.records.protocols import Facts
+from harness.seeding import stated
 from harness.spec.schema import Evaluate
 
+_T = TypeVar("_T")
+_PURPOSE = "evaluation latents"
 _PIXELS = 2**20
 """Drawn at once at most: a batch of images of 250 px takes about half a GiB in the networks."""
 
@@ -61,8 +70,36 @@ class SingleImageEvaluator(Evaluator):
             device=device,
         )
         self.real = torch.from_numpy(np.array(real.scales[max(real.scales)])).to(device)
+        self.real_facts = real.facts
         self.reference = LocalReference.of(self.extractor.local(self.real)[0])
         Diversity(self.real)  # refuses what it cannot be a share of, before training
+
+    def facts(self) -> dict[str, Facts]:
+        """Return how each quantity is measured, by its name, the model left aside."""
+        seen = {**identity(self.extractor), **self.extractor.local_sight}
+        names = ("sifid", "sifid_low", "sifid_high")
+        found: dict[str, Facts] = {
+            name: {"metric": "sifid", "form": SIFID, "over_samples": over, **seen, **self._images}
+            for name, over in zip(names, SPREAD, strict=True)
+        }
+        found["diversity"] = {"metric": "diversity", "form": DIVERSITY, **self._images}
+        return self._asked(found)
+
+    @property
+    def _images(self) -> Facts:
+        height, width = self.real.shape[-2:]
+        return {
+            "real_images": 1,
+            "real_px": f"{height} x {width}",
+            "real_sha256": digest(self.real.cpu().numpy()),
+            **self.real_facts,
+            "fake_images": self.settings.fake_images,
+            "px": f"{height} x {width}",
+            "upscale": ENLARGED,
+            "rounding": ROUNDING,
+            "truncation": 1,
+            "draws": stated(_PURPOSE),
+        }
 
     def real_values(self) -> dict[str, float]:
         """Return nothing: against itself the real image scores 0, whatever it shows."""
@@ -76,7 +113,7 @@ class SingleImageEvaluator(Evaluator):
         """
         scores: list[float] = []
         diversity = Diversity(self.real)
-        latents = self.latents(model, "evaluation latents", self.settings.fake_images, fresh)
+        latents = self.latents(model, _PURPOSE, self.settings.fake_images, fresh)
         for images in self._drawn(model, network, latents):
             diversity.update(images)
             scores += [sifid(f, self.reference) for f in self.extractor.local(images)]
@@ -109,7 +146,7 @@ class SingleImageEvaluator(Evaluator):
             images = self.drawn(model, network, batch)
             yield to_uint8(enlarged(images, size))
 
-    def _asked(self, values: Mapping[str, float]) -> dict[str, float]:
+    def _asked(self, values: Mapping[str, _T]) -> dict[str, _T]:
         """Name SIFID's values by the extractor, and leave out what was not asked for."""
         wanted, name = set(self.settings.metrics), self.extractor.name
         return {
@@ -117,6 +154,10 @@ class SingleImageEvaluator(Evaluator):
             for quantity, value in values.items()
             if quantity.partition("_")[0] in wanted
         }
+
+
+ENLARGED = "bicubic, pixel centres at halves"
+"""What ``enlarged`` does, for a protocol."""
 
 
 def enlarged(images: Tensor, size: torch.Size) -> Tensor:

@@ -5,13 +5,15 @@ Shape letters: N images, Z latent, H W pixels.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import torch
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapperDict
 from torch import Tensor, nn
 
+from harness.records.protocols import Facts
 from harness.registry import MODELS
 from harness.seeding import generator as stream
 from harness.spec.growth import GrowthSchedule, Stage
@@ -26,7 +28,12 @@ class GAN(BaseModel, ABC):
         growth: stages of training and their batch sizes, in images.
         seed: every draw is a function of it, its purpose and the images shown.
         data_preprocessor: as mmengine's BaseModel takes it.
+
+    Attributes:
+        law: how ``latents`` and the noise of ``draw`` are distributed, for protocols.
     """
+
+    law: ClassVar[Facts] = MappingProxyType({"latents": "as the model draws them"})
 
     def __init__(
         self,

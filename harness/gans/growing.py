@@ -10,7 +10,8 @@ schedule says; inside they are float32 in [-1, 1].
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,7 @@ from harness.networks.losses import (
     wgan_generator_loss,
 )
 from harness.networks.pggan import PGGANDiscriminator
+from harness.records.protocols import Facts
 from harness.registry import MODELS
 from harness.spec.growth import GrowthSchedule, Stage
 
@@ -44,6 +46,8 @@ class GrowingGAN(GAN):
         reset_optimizer: forget the optimizers' moments when a scale begins.
         data_preprocessor: as mmengine's BaseModel takes it.
     """
+
+    law: ClassVar[Facts] = MappingProxyType({"latents": "standard normal"})
 
     def __init__(
         self,

@@ -5,6 +5,7 @@ Shape letters: N images, H W pixels, S scales.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional
 
 from harness.errors import DataError, SpecError
 from harness.networks.singan import SinGANMultiScaleGenerator
+from harness.records.protocols import Facts
 from harness.seeding import generator as stream
 
 Size = tuple[int, int]
@@ -79,6 +81,15 @@ class Drawing:
         if not up > 0 or not across > 0:
             raise SpecError([f"sample_kwargs: {height * up:g} x {width * across:g} px is no size"])
         return [(max(1, round(h * up)), max(1, round(w * across))) for h, w in sizes]
+
+
+LAW: Facts = MappingProxyType(
+    {
+        "latents": "a seed of 62 bits an image, uniform",
+        "noise_maps": "standard normal, each of a stream of the image's seed and the scale",
+    }
+)
+"""What images are drawn from, ``noise_maps`` being one of the two, for protocols."""
 
 
 def noise_maps(seeds: Tensor, sizes: Sequence[Size], channels: int) -> list[Tensor]:

@@ -14,15 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.gans.base import GAN
-from harness.gans.pyramid_draw import Drawing, drawn
+from harness.gans.pyramid_draw import LAW, Drawing, drawn
 from harness.images import to_float
 from harness.isolation import evaluating, frozen
 from harness.networks.losses import gradient_penalty, wgan_critic_loss, wgan_generator_loss
 from harness.networks.singan import SinGANMultiScaleDiscriminator, SinGANMultiScaleGenerator
 from harness.registry import MODELS
 from harness.spec.growth import GrowthSchedule
-
-_FALL = 0.1
 
 
 @MODELS.register_module()
@@ -55,6 +53,7 @@ class SinGAN(GAN):
         noise_weights: sigma of every scale begun.
     """
 
+    law = LAW
     generator: SinGANMultiScaleGenerator
     discriminator: SinGANMultiScaleDiscriminator
 
@@ -249,7 +248,7 @@ class SinGAN(GAN):
         ends = [*accumulate(lengths)]
         index = min(bisect_right(ends, max(images, 0)), len(ends) - 1)
         into = images - (ends[index] - lengths[index])
-        return _FALL if into >= round(self.lr_milestone * lengths[index]) else 1.0
+        return 0.1 if into >= round(self.lr_milestone * lengths[index]) else 1.0
 
     def latents(self, count: int, random: torch.Generator) -> Tensor:
         """Draw int64 seeds (N,), each of one image's noise maps, on the generator's device."""

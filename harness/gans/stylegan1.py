@@ -17,7 +17,7 @@ from harness.networks.losses import (
     logistic_generator_loss,
     r1_penalty,
 )
-from harness.networks.style_inputs import latent_noise
+from harness.networks.style_inputs import LAW, latent_noise
 from harness.networks.style_layers import mixing_layers
 from harness.networks.stylegan1 import StyleGAN1Generator
 from harness.registry import MODELS
@@ -40,6 +40,8 @@ class StyleGAN1Model(GrowingGAN):
         reset_optimizer: forget the optimizers' moments when a scale begins.
         data_preprocessor: as mmengine's BaseModel takes it.
     """
+
+    law = LAW
 
     def __init__(
         self,

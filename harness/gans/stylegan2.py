@@ -20,7 +20,7 @@ from harness.networks.losses import (
     path_lengths,
     r1_penalty,
 )
-from harness.networks.style_inputs import latent_noise
+from harness.networks.style_inputs import LAW, latent_noise
 from harness.networks.style_layers import mixing_layers
 from harness.networks.stylegan2 import StyleGAN2Generator
 from harness.registry import MODELS
@@ -51,6 +51,8 @@ class StyleGAN2Model(GAN):
         augment: what stands between images and the discriminator; nothing where None.
         data_preprocessor: as mmengine's BaseModel takes it.
     """
+
+    law = LAW
 
     path_mean: Tensor
     last_penalty: Tensor

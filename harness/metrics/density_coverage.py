@@ -17,6 +17,9 @@ K = 5
 """Neighbours that decide a ball's width, as in the paper."""
 
 
+FORM = "balls of real images' k-th neighbours, Euclidean, borders within, that fakes lie in"
+
+
 class DensityCoverage(NamedTuple):
     """What another sample of the real distribution scores is 1 and 1 - 2^-k, for many images."""
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import platform
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import safetensors.torch
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from harness.errors import DataError, WeightsError
 from harness.metrics.extractor import Features, full_precision, read_weights, require_rgb
+from harness.records.protocols import Facts
 from harness.seeding import generator
 
 NAME = "digits-cnn"
@@ -86,6 +88,14 @@ class DigitsExtractor:
     name = NAME
     num_features = FEATURES
     num_classes = CLASSES
+    sight: Facts = MappingProxyType(
+        {
+            "layer": "hidden, after GELU; logits of the output layer",
+            "features": FEATURES,
+            "channels": "R, G and B averaged, / 127.5 - 1",
+            "resize": f"none: {SIZE_PX}x{SIZE_PX} px alone",
+        }
+    )
 
     def __init__(
         self, weights: Path | None, weights_sha256: str | None, device: torch.device

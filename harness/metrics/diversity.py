@@ -17,6 +17,10 @@ from harness.metrics.extractor import require_rgb
 
 _LUMA = (299, 587, 114)
 """Thousandths of red, green and blue in the intensity (ITU-R BT.601)."""
+FORM = (
+    f"mean over pixels of the s.d. of samples' intensities ({_LUMA} / 1000 of R, G and B, n - 1), "
+    "over the s.d. of the real image's"
+)
 _MOST = 10_000
 """More samples could overflow 64 bits."""
 

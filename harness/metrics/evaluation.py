@@ -10,16 +10,18 @@ from torch import Tensor
 from harness.errors import DataError, SpecError
 from harness.metrics.density_coverage import DensityCoverage, density_coverage
 from harness.metrics.density_coverage import K as DENSITY_K
-from harness.metrics.extractor import Extractor, Features, require_rgb
+from harness.metrics.extractor import Extractor, Features, identity, require_rgb
 from harness.metrics.fid import StatisticsAccumulator, frechet_distance
 from harness.metrics.fid_infinity import fid_infinity
-from harness.metrics.inception_score import inception_score
+from harness.metrics.forms import FORMS
+from harness.metrics.inception_score import SPLITS, inception_score
 from harness.metrics.kid import kid
 from harness.metrics.ms_ssim import consecutive_pairs, ms_ssim
 from harness.metrics.precision_recall import K as PRECISION_K
 from harness.metrics.precision_recall import PrecisionRecall, precision_recall
 from harness.metrics.reference import EXTRACT_BATCH, Reference
 from harness.metrics.swd import patches, swd
+from harness.records.protocols import Facts
 from harness.seeding import generator
 
 _OF_BALLS = ("precision", "recall", "density", "coverage")
@@ -81,6 +83,37 @@ class Evaluation:
         self._features: list[Features] = []
         self._for_swd: list[Tensor] = []
         self._similarities: list[Tensor] = []
+
+    def facts(self) -> dict[str, Facts]:
+        """Return how each metric is computed, by its name in ``METRICS``, for protocols."""
+        extractor = self._extractor
+        seen: Facts = {**identity(extractor), **extractor.sight, "extractor_batch": EXTRACT_BATCH}
+        stated: dict[str, Facts] = {
+            name: {"metric": name, "form": FORMS[name], **self._parameters(name)}
+            for name in self._metrics
+        }
+        return {n: {**facts, **seen} if n in _OF_FEATURES else facts for n, facts in stated.items()}
+
+    def _parameters(self, metric: str) -> Facts:
+        draw = f"numpy RandomState({self._seed})"
+        match metric:
+            case "fid_inf":
+                return {"fid_inf_seed": self._seed}
+            case "is":
+                return {"is_splits": SPLITS, "is_shuffle": draw}
+            case "kid":
+                return {
+                    "kid_subsets": self._kid_subsets,
+                    "kid_subset_size": self._kid_subset_size,
+                    "kid_draw": draw,
+                }
+            case "swd":
+                return {"swd_images": self._reference.swd_images, "swd_seed": self._seed}
+            case "precision" | "recall":
+                return {"k": PRECISION_K}
+            case "density" | "coverage":
+                return {"k": DENSITY_K}
+        return {}
 
     def update(self, images: Tensor) -> None:
         """Add generated images, uint8 N3HW, any N.

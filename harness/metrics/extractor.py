@@ -11,6 +11,7 @@ from torch import Tensor
 
 from harness import plain_files
 from harness.errors import DataError, WeightsError
+from harness.records.protocols import Facts
 
 MAX_BYTES = 2**31  # of a file of weights: 2 GiB
 
@@ -47,6 +48,10 @@ class Extractor(Protocol):
     def num_classes(self) -> int:
         """K."""
 
+    @property
+    def sight(self) -> Facts:
+        """How an image becomes features, as a protocol states it: layer, channels, resize."""
+
     def __call__(self, images: Tensor) -> Features:
         """Look at images, uint8 N3HW in 0..255 on any device; without gradients."""
 
@@ -58,6 +63,10 @@ class LocalExtractor(Extractor, Protocol):
     @property
     def num_local_features(self) -> int:
         """F of ``local``."""
+
+    @property
+    def local_sight(self) -> Facts:
+        """As ``sight``, of ``local``."""
 
     def local(self, images: Tensor) -> Tensor:
         """Look at images, uint8 N3HW on any device, at their own size.
@@ -111,6 +120,19 @@ def read_weights(path: Path, sha256: str, *, what: str) -> bytes:
     if found != sha256.lower():
         raise WeightsError(f"weights {path} have sha256 {found}, expected {sha256}: {what}")
     return content
+
+
+ARITHMETIC = "float32, TF32 off"
+"""What ``full_precision`` sees to, for a protocol."""
+
+
+def identity(extractor: Extractor) -> Facts:
+    """Return which extractor it is, for a protocol."""
+    return {
+        "extractor": extractor.name,
+        "extractor_sha256": extractor.digest,
+        "extractor_arithmetic": ARITHMETIC,
+    }
 
 
 @contextmanager

@@ -12,12 +12,17 @@ from harness.metrics.extractor import Extractor, Features, LocalExtractor
 
 __all__ = [
     "EXTRACTORS",
+    "UPSCALE",
     "Extractor",
     "Features",
     "load_extractor",
     "load_local_extractor",
     "upscale_to",
 ]
+
+
+UPSCALE = "pixels repeated"
+"""What ``upscale_to`` does with smaller images, for a protocol."""
 
 
 def upscale_to(images: Tensor, size: int) -> Tensor:

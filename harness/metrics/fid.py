@@ -14,6 +14,9 @@ from torch import Tensor
 
 from harness.errors import DataError
 
+FORM = "|m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)) in float64, S divided by N - 1"
+"""What is computed, for protocols: who changes its numbers changes this, here as elsewhere."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:

@@ -21,6 +21,10 @@ POINTS = 15
 """Parts of the set, as in the paper."""
 _SMALLEST = 10
 """The smallest part is a tenth of the set, as in the paper's 5,000 of 50,000."""
+FORM = (
+    f"FID at 1 / N = 0 by least squares over {POINTS} N from the larger of 1 / {_SMALLEST} of the "
+    f"images and {FEWEST_PER_FEATURE // 2} a feature to all, random parts of one set"
+)
 
 
 def fid_infinity(

@@ -6,6 +6,7 @@ The network is torch-fidelity's port, the weights are a file that the user provi
 import io
 import os
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from harness.metrics.extractor import (
     require_rgb,
     require_size,
 )
+from harness.records.protocols import Facts
 
 FILE_NAME = "pt_inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -64,6 +66,23 @@ class InceptionExtractor:
     num_features = 2048
     num_classes = 1008
     num_local_features = 192
+    sight: Facts = MappingProxyType(
+        {
+            "layer": "last average pooling (pool_3); logits without bias",
+            "features": 2048,
+            "channels": "R, G and B, (x - 128) / 128",
+            "resize": f"to {SIZE_PX}x{SIZE_PX} px, bilinear as TensorFlow 1: not antialiased, "
+            "corners not aligned",
+        }
+    )
+    local_sight: Facts = MappingProxyType(
+        {
+            "layer": f"{_LOCAL_LAYERS[-1]}; a position every 4 px, {_LOCAL_FIELD_PX} px wide",
+            "features": 192,
+            "channels": "R, G and B, (x - 128) / 128",
+            "resize": "none",
+        }
+    )
 
     def __init__(
         self, weights: Path | None, weights_sha256: str | None, device: torch.device

@@ -12,8 +12,11 @@ from torch import Tensor
 
 from harness.errors import SpecError
 
+FORM = "exp of the mean KL(p(y|x) || p(y)) in float64, mean over the splits of a seeded shuffle"
+SPLITS = 10
 
-def inception_score(logits: Tensor, *, splits: int = 10, seed: int = 2020) -> float:
+
+def inception_score(logits: Tensor, *, splits: int = SPLITS, seed: int = 2020) -> float:
     """Return the score, in [1, K].
 
     The images are shuffled and divided into parts whose sizes differ by one at most, so every

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from harness.errors import SpecError
 
+FORM = "unbiased squared MMD of k(x, y) = (x.y / F + 1)^3 in float64, mean over random subsets"
+
 
 def kid(
     fake: Tensor, real: Tensor, *, subsets: int = 100, subset_size: int = 1000, seed: int = 2020

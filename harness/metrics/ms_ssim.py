@@ -16,6 +16,10 @@ WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 _WINDOW_PX = 11
 _SIGMA_PX = 1.5
+FORM = (
+    f"scales weighted {', '.join(map(str, WEIGHTS))}, window {_WINDOW_PX} px, sigma {_SIGMA_PX} "
+    "px; mean over consecutive pairs of images, float64"
+)
 _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2
 

@@ -17,6 +17,10 @@ from harness.seeding import generator
 EPSILON = 1e-4
 """Length of a step, as a share of the way: the paper's."""
 Space = Literal["Z", "W"]
+FORM = (
+    f"mean of d(G(t), G(t + {EPSILON})) / {EPSILON}^2, t uniform on whole paths, no crop, without "
+    "values outside the 1st to the 99th percentile"
+)
 
 
 def path_length(

@@ -1,8 +1,9 @@
 """Perceptual distances between images, smooth in the pixels: nothing is rounded to bytes."""
 
+import hashlib
 import itertools
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,15 @@ from harness import plain_files, torch_files
 from harness.errors import DataError, SpecError, WeightsError, printable
 from harness.metrics.digits_cnn import NAME as DIGITS
 from harness.metrics.digits_cnn import DigitsExtractor
-from harness.metrics.extractor import MAX_BYTES, Extractor, Features
+from harness.metrics.extractor import (
+    ARITHMETIC,
+    MAX_BYTES,
+    Extractor,
+    Features,
+    full_precision,
+    identity,
+)
+from harness.records.protocols import Facts
 
 LPIPS = "lpips-vgg16"
 DISTANCES = (DIGITS, LPIPS)
@@ -24,6 +33,10 @@ class Distance(Protocol):
     @property
     def name(self) -> str:
         """Part of each quantity's name."""
+
+    @property
+    def facts(self) -> Facts:
+        """Which distance it is and of what weights, for a protocol."""
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """Return N distances, >= 0, of images float N3HW in [-1, 1] (not clamped)."""
@@ -53,7 +66,8 @@ def load_distance(
     if name == DIGITS:
         return _DigitsDistance(DigitsExtractor(weights, None, torch.device(device)))
     if name == LPIPS:
-        return _lpips(_state(weights, "weights"), _state(vgg16_weights, "vgg16_weights"), device)
+        linear, vgg16 = _state(weights, "weights"), _state(vgg16_weights, "vgg16_weights")
+        return _lpips(linear, vgg16, device)
     raise SpecError([f"unknown perceptual distance '{name}': use one of {', '.join(DISTANCES)}"])
 
 
@@ -85,6 +99,13 @@ class FeatureDistance:
             )
         self.name = extractor.name
         self._look = extractor.look
+        self._extractor: Extractor = extractor
+
+    @property
+    def facts(self) -> Facts:
+        """Which distance it is and of what weights, for a protocol."""
+        how = {"distance": "squared difference of features of length 1"}
+        return {**how, **identity(self._extractor), **self._extractor.sight}
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """Return N distances of images float N3HW in [-1, 1] (not clamped)."""
@@ -100,6 +121,11 @@ class _DigitsDistance:
 
     def __init__(self, extractor: DigitsExtractor) -> None:
         self._extractor = extractor
+        self.facts: Facts = {
+            "distance": "squared difference of features",
+            **identity(extractor),
+            **extractor.sight,
+        }
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         a, b = (self._extractor.look((x + 1) * 127.5).features for x in (first, second))
@@ -109,17 +135,31 @@ class _DigitsDistance:
 class _LpipsDistance:
     name = LPIPS
 
-    def __init__(self, network: nn.Module, device: torch.device | str) -> None:
+    def __init__(
+        self, network: nn.Module, device: torch.device | str, sha256: str, vgg16_sha256: str
+    ) -> None:
         self._network = network.to(device)
         self._device = device
+        self.facts: Facts = {
+            "distance": f"{LPIPS} of torch-fidelity, images not resized",
+            "lpips_sha256": sha256,
+            "vgg16_sha256": vgg16_sha256,
+            "extractor_arithmetic": ARITHMETIC,
+        }
 
     @torch.inference_mode()
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         a, b = ((x.float().to(self._device) + 1) * 127.5 for x in (first, second))
-        return self._network(a, b).flatten()
+        with full_precision():
+            return self._network(a, b).flatten()
 
 
-def _state(path: Path | None, argument: str) -> dict[str, Tensor]:
+class _Weights(NamedTuple):
+    state: dict[str, Tensor]
+    sha256: str
+
+
+def _state(path: Path | None, argument: str) -> _Weights:
     what = (
         f"{LPIPS} needs {argument}: weights-vgg16-lpips.pth of torch-fidelity's releases as "
         "weights, vgg16-397923af.pth of torchvision as vgg16_weights; nothing is downloaded"
@@ -128,16 +168,15 @@ def _state(path: Path | None, argument: str) -> dict[str, Tensor]:
         raise WeightsError(f"no file was named: {what}")
     try:
         content = plain_files.read(path, MAX_BYTES)
-        return torch_files.state_dict(content, f"weights {path}")
+        state = torch_files.state_dict(content, f"weights {path}")
+        return _Weights(state, hashlib.sha256(content).hexdigest())
     except OSError as error:
         raise WeightsError(f"cannot read weights {path} ({error.strerror}): {what}") from error
     except DataError as error:
         raise WeightsError(f"{error}; {what}") from None
 
 
-def _lpips(
-    linear: dict[str, Tensor], vgg16: dict[str, Tensor], device: torch.device | str
-) -> _LpipsDistance:
+def _lpips(linear: _Weights, vgg16: _Weights, device: torch.device | str) -> _LpipsDistance:
     # Imported when asked for: torch-fidelity takes seconds to import.
     from torch_fidelity.sample_similarity_base import SampleSimilarityBase
     from torch_fidelity.sample_similarity_lpips import (
@@ -155,7 +194,7 @@ def _lpips(
         def __init__(self) -> None:
             nn.Module.__init__(self)
             layers = make_layers(cfgs["D"])
-            layers.load_state_dict(_below(vgg16, "features."))
+            layers.load_state_dict(_below(vgg16.state, "features."))
             for number, (start, end) in enumerate(itertools.pairwise(bounds), 1):
                 part = nn.Sequential()
                 for index in range(start, end):
@@ -171,7 +210,7 @@ def _lpips(
             self.L = 5
             for index, channels in enumerate((64, 128, 256, 512, 512)):
                 self.add_module(f"lin{index}", NetLinLayer(channels, use_dropout=True))
-            self.load_state_dict(linear)
+            self.load_state_dict(linear.state)
             self.lins = [self.get_submodule(f"lin{index}") for index in range(self.L)]
             self.net = Vgg16()
 
@@ -180,7 +219,8 @@ def _lpips(
     except RuntimeError as error:
         reason = printable(" ".join(str(error).split()), 300)
         raise WeightsError(f"the files given are not the weights of {LPIPS}: {reason}") from error
-    return _LpipsDistance(network.eval().requires_grad_(False), device)
+    network.eval().requires_grad_(False)
+    return _LpipsDistance(network, device, linear.sha256, vgg16.sha256)
 
 
 def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

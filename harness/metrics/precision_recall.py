@@ -16,6 +16,9 @@ K = 3
 """Neighbours that decide a ball's width, as in the paper."""
 
 
+FORM = "share of one set within the balls of the other's k-th neighbours, Euclidean, borders within"
+
+
 class PrecisionRecall(NamedTuple):
     """Two shares in [0, 1]."""
 

@@ -9,6 +9,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from harness.metrics.extractor import (
     require_rgb,
     require_size,
 )
+from harness.records.protocols import Facts
 
 NAME = "random-conv-64"
 SHA256 = "aa063c60714f4689bd12edd7cee7829dc9f157fd139e2301e8a5014a49027797"
@@ -80,6 +82,15 @@ class RandomConvExtractor:
     num_features = 64
     num_classes = 0
     num_local_features = 64
+    local_sight: Facts = MappingProxyType(
+        {
+            "layer": "third convolution, after ReLU; a position every 4 px, 17 x 17 px each",
+            "features": 64,
+            "channels": "R, G and B, / 127.5 - 1",
+            "resize": "none",
+        }
+    )
+    sight: Facts = MappingProxyType({**local_sight, "pooling": "mean over positions"})
 
     def __init__(
         self, weights_path: Path | None, weights_sha256: str | None, device: torch.device

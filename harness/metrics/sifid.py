@@ -13,7 +13,12 @@ import torch
 from torch import Tensor
 
 from harness.errors import DataError
+from harness.metrics import fid
 from harness.metrics.fid import Statistics, covariance_root, frechet_distance, statistics_of
+
+FORM = f"of all positions of one sample and of the real image: {fid.FORM}, not below 0"
+SPREAD = ("median", "lower quartile", "upper quartile")
+"""Over samples, interpolated: what ``Spread`` holds, for a protocol."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,12 @@ PATCHES_PER_IMAGE = 128
 COARSEST_PX = 16
 DIRECTIONS = 512
 
+FORM = (
+    f"{PATCHES_PER_IMAGE} patches of {PATCH_PX}x{PATCH_PX} px an image and level of a Laplacian "
+    f"pyramid down to {COARSEST_PX} px, channels normalised, {DIRECTIONS} directions, x 1000, mean "
+    "of the levels"
+)
+
 Border = Literal["reflect", "zero"]
 
 

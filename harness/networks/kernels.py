@@ -11,6 +11,12 @@ _FILTERED = {
 }
 
 
+def tf32(device: torch.device) -> str:
+    """Return whether float32 is rounded to TF32 there, ``on`` or ``off``."""
+    rounds = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+    return "on" if device.type == "cuda" and rounds else "off"
+
+
 def kernel_path(model_type: str, device: torch.device) -> dict[str, str]:
     """Return the path of each kind of operation, and the arithmetic of the backend, by name.
 
@@ -25,5 +31,5 @@ def kernel_path(model_type: str, device: torch.device) -> dict[str, str]:
     return {
         **_FILTERED.get(model_type, {}),
         "backend": f"cuDNN {cudnn.version()}{', deterministic' if cudnn.deterministic else ''}",
-        "tf32": "on" if cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32 else "off",
+        "tf32": tf32(device),
     }

@@ -5,6 +5,7 @@ Shape letters: N images, Z latent, L layers that take a style, H pixels of a sid
 
 import hashlib
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from harness.errors import DataError, SpecError
 from harness.networks.style_layers import layer_noise, mixing_layers
+from harness.records.protocols import Facts
 from harness.seeding import generator as stream
 
 StyleMode = Literal["mix", "single"]
@@ -94,6 +96,15 @@ def noise_of(
     if shapes[: len(sides)] != [(1, side, side) for side in sides]:
         raise DataError(f"injected noise is {shapes}: give (N, 1, H, H) with H = {sides}")
     return given[: len(sides)]
+
+
+LAW: Facts = MappingProxyType(
+    {
+        "latents": "standard normal",
+        "injected_noise": "standard normal, each image's of a stream that its latent seeds",
+    }
+)
+"""What images are drawn from, ``latent_noise`` being one of the two, for protocols."""
 
 
 def latent_noise(latents: Tensor, sides: Sequence[int]) -> list[Tensor]:

@@ -1,11 +1,8 @@
 """A run's ``samples/final.npz``: images of every arm, and real ones, read within bounds."""
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from harness import plain_files
@@ -14,10 +11,6 @@ from harness.errors import RecordsError
 FILE = "samples/final.npz"
 _MOST_BYTES = 2**28
 """Of all images of a file, inflated."""
-_DAMAGED = (
-    *(OSError, ValueError, EOFError, LookupError, NotImplementedError, RuntimeError, MemoryError),
-    *(zipfile.BadZipFile, zlib.error),
-)
 
 
 def read(run_folder: Path) -> dict[str, NDArray[Any]]:
@@ -28,12 +21,6 @@ def read(run_folder: Path) -> dict[str, NDArray[Any]]:
     """
     path = run_folder / FILE
     try:
-        with plain_files.opened(path) as file:
-            with zipfile.ZipFile(file) as archive:
-                if sum(part.file_size for part in archive.infolist()) > _MOST_BYTES:
-                    raise ValueError("too large")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as held:
-                return {name: held[name] for name in held.files}
-    except _DAMAGED:
+        return plain_files.read_arrays(path, _MOST_BYTES)
+    except (OSError, plain_files.NoArrays):
         raise RecordsError(f"{path}: is not a file of samples: was it cut off?") from None

@@ -4,6 +4,7 @@
 
     spec.yaml       the run's complete, resolved spec, written before the first step
     machine.json    what it ran on, with versions and the source's state
+    protocols.json  how each metric is measured, written before the first row
     rows.jsonl      a header line {"format": 1}, then one measured number a line, only appended
     checkpoints/    while it trains: all that a resume needs, the newest few
     outcome.json    finished | diverged | failed | interrupted, with the reason

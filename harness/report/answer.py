@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.records.quantities import lookup
 from harness.report.frames import REAL, Results
+from harness.report.protocols import parts, told
 from harness.report.statistics import Judged
 from harness.report.tables import SummaryLine, difference_between, summary
 from harness.report.wording import code, number
@@ -17,7 +18,14 @@ MOST_LEVELS = 6
 
 
 def answer(results: Results) -> str:
-    """Say which arm, or which level, is best in the main metric, and how surely."""
+    """Say which arm, or which level, is best in the main metric, and how surely.
+
+    Numbers of several protocols are answered for one after another.
+    """
+    return " ".join([*told(results), *map(_answer, parts(results, main_metric(results)))])
+
+
+def _answer(results: Results) -> str:
     metric = main_metric(results)
     lines = [line for line in summary(results) if line.cell.quantity == metric]
     if metric is None or not lines:

@@ -4,9 +4,12 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from harness.records import protocols
 from harness.report.frames import Results, read
 
 _FILES = ("runs.csv", "outcomes.csv", "spec.yaml", "machine.json")
+_NEWER = (protocols.FILE,)
+"""That older results lack."""
 
 
 def committed(folder: Path) -> Results | None:
@@ -26,11 +29,12 @@ def _in_git(folder: Path) -> bool:
 
 
 def _copy_from_git(folder: Path, copy: Path) -> bool:
-    for name in _FILES:
+    for name in (*_FILES, *_NEWER):
         content = _git(folder, "show", f"HEAD:./{name}")
-        if content is None:
+        if content is not None:
+            (copy / name).write_bytes(content)
+        elif name in _FILES:
             return False
-        (copy / name).write_bytes(content)
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,9 +16,11 @@ import numpy as np
 from harness.errors import RecordsError
 from harness.plan.arms import Arm, arms
 from harness.plan.expand import Plan, Run, from_settings
+from harness.records import protocols
 from harness.records.files import read_record
 from harness.records.machine import kind
 from harness.records.machine_file import read_machine
+from harness.records.protocols import Protocol, plain
 from harness.records.rows import Columns, all_checked, checked
 from harness.records.store import RunFolder
 from harness.records.types import Outcome, Row, Status
@@ -77,6 +80,8 @@ class Results:
     rows: Table
     outcomes: Table
     machine: Mapping[str, Any]
+    protocols: Mapping[str, Protocol] = field(default_factory=dict)
+    """How each metric was measured, by its name; those that were not recorded are left out."""
     derived: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What was computed from all of this, by its name: report and figures ask several times."""
 
@@ -126,9 +131,10 @@ class Results:
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
-        """Measured metrics with their protocols, in the spec's order."""
+        """Measured metrics with their protocols, in the spec's order; of one, the usual first."""
         wanted = self.plan.spec.evaluate.metrics
-        measured = sorted(set(self.rows["quantity"]))
+        counts = Counter(self.rows["quantity"])
+        measured = sorted(counts, key=lambda q: (plain(q), -counts[q], q))
         return tuple(q for name in wanted for q in measured if q.partition("[")[0] == name)
 
     def run(self, level: str) -> Run:
@@ -162,15 +168,15 @@ def collect(plan: Plan, runs_dir: Path) -> Results:
             f"run `harness run experiments/{plan.experiment}.yaml --tier {plan.tier}` first"
         )
     rows: dict[str, list[Any]] = {name: [] for name in ROW_TYPES}
-    for run, folder in runs:
-        columns = folder.columns()
+    measured, held = protocols.collect([(folder.path, folder.columns()) for _, folder in runs])
+    for (run, _), columns in zip(runs, measured, strict=True):
         who = {"run": run.name, "level": run.level, "seed": run.seed}
         for name, value in who.items():
             rows[name] += [value] * len(columns.value)
         for name, column in columns._asdict().items():
             rows[name] += column
     outcomes = _table(OUTCOME_TYPES, [_ending(run, folder) for run, folder in runs])
-    return Results(plan, _sorted(plan, rows), outcomes, _machine(present))
+    return Results(plan, _sorted(plan, rows), outcomes, _machine(present), held)
 
 
 def read(results_dir: Path) -> Results:
@@ -180,6 +186,7 @@ def read(results_dir: Path) -> Results:
         RecordsError: if a file is missing, torn, foreign, or of a newer format.
     """
     machine = read_machine(results_dir / "machine.json")
+    held = protocols.read(results_dir / protocols.FILE)
     plan = _plan(results_dir / "spec.yaml")
     rows = read_csv(results_dir / "runs.csv", ROW_TYPES)
     outcomes = read_csv(results_dir / "outcomes.csv", OUTCOME_TYPES)
@@ -187,7 +194,7 @@ def read(results_dir: Path) -> Results:
     if not _all_fine(rows, known):  # then one by one, to say where
         _check_each(results_dir / "runs.csv", rows, known)
     _check_each(results_dir / "outcomes.csv", outcomes, known)
-    return Results(plan, _sorted(plan, rows), outcomes, machine)
+    return Results(plan, _sorted(plan, rows), outcomes, machine, held)
 
 
 def _all_fine(rows: Table, known: Container[tuple[str, int]]) -> bool:

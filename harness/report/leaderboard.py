@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median_low
 
 from harness.ema.certificate import LIMIT
+from harness.records.protocols import plain
 from harness.records.quantities import lookup
 from harness.report.answer import best_of, main_metric, of_interest, title
 from harness.report.frames import REAL, Results
+from harness.report.protocols import parts
 from harness.report.statistics import Judged, Spread
 from harness.report.tables import SummaryLine, summary
 from harness.report.wording import code, decimals, number, p_text, plus_minus, table
 
 
 def main_table(results: Results) -> str:
-    """Return the main metric by arm, or by level for the arms of interest."""
+    """Return the main metric by arm, or by level for the arms of interest; a table a protocol."""
+    return _each(results, _main_table)
+
+
+def _each(results: Results, write: Callable[[Results], str]) -> str:
+    texts = map(write, parts(results, main_metric(results)))
+    return "\n\n".join(text for text in texts if text)
+
+
+def _main_table(results: Results) -> str:
     metric = main_metric(results)
     lines = [line for line in summary(results) if line.cell.quantity == metric]
     if not lines:
@@ -146,7 +157,8 @@ def other_metrics(results: Results) -> str:
     """Return medians of the other metrics: a column for each protocol, never two in one."""
     lines = {tuple(line.cell): line for line in summary(results)}
     measured = dict.fromkeys(metric for _, _, metric in lines)
-    metrics = [metric for metric in measured if metric != main_metric(results)]
+    main = plain(main_metric(results) or "")
+    metrics = [metric for metric in measured if plain(metric) != main]
     if not metrics:
         return ""
     rows = list(dict.fromkeys((level, arm) for level, arm, _ in lines))
@@ -169,6 +181,10 @@ def other_metrics(results: Results) -> str:
 
 def within_levels(results: Results) -> str:
     """Return every arm of each level against raw; nothing where there is one level or arm."""
+    return _each(results, _within_levels)
+
+
+def _within_levels(results: Results) -> str:
     metric = main_metric(results)
     lines = [line for line in summary(results) if line.cell.quantity == metric]
     if len(results.plan.levels) == 1 or not any(line.to_raw for line in lines):

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.plan.expand import ONLY_LEVEL
+from harness.records.protocols import plain
 from harness.records.quantities import lookup
 from harness.report.answer import best_of, main_metric, title
 from harness.report.frames import Cell, Results
+from harness.report.protocols import splits
 from harness.report.statistics import Judged, Spread, judged, spread
 from harness.report.tables import difference_to_raw
 from harness.report.wording import code, decimals, number, p_text, plus_minus, table
@@ -66,14 +68,28 @@ def lengths(results: Results, level: str, metric: str) -> list[Length]:
 
 def rebuilt_answers(results: Results) -> list[str]:
     """Say for each level which length is best in the main metric, and how surely."""
-    metric = main_metric(results) or ""
-    found = ((level, lengths(results, level, metric)) for level in results.plan.levels)
+    found = (
+        (level, lengths(results, level, metric))
+        for metric in _protocols(results)
+        for level in results.plan.levels
+    )
     return [text for level, every in found if every and (text := _answer(level, every))]
+
+
+def _protocols(results: Results) -> list[str]:
+    """Return the main metric by each name that it has got: one for every protocol."""
+    metric = main_metric(results) or ""
+    return splits(results).get(plain(metric), [metric])
 
 
 def rebuilt_table(results: Results) -> str:
     """Return the main metric by rebuilt length, beside the live shadows; empty without any."""
-    metric = main_metric(results) or ""
+    return "\n\n".join(
+        text for metric in _protocols(results) if (text := _rebuilt_table(results, metric))
+    )
+
+
+def _rebuilt_table(results: Results, metric: str) -> str:
     found = [one for level in results.plan.levels for one in lengths(results, level, metric)]
     if not found:
         return ""

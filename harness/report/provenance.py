@@ -10,6 +10,7 @@ from harness.plan.expand import ONLY_LEVEL
 from harness.records.machine import kind
 from harness.records.quantities import lookup
 from harness.records.types import Status
+from harness.report import protocols
 from harness.report.frames import Results
 from harness.report.tables import CLOCKS, TimingLine, timing
 from harness.report.wording import code, decimals, number, prose, table
@@ -29,7 +30,7 @@ def protocol(results: Results) -> str:
     first = f"after {evaluate.first_kimg:g} kimg, then " if evaluate.first_kimg else ""
     iterations = spec.growth.iterations(spec.total_images)
     metrics = "; ".join(f"{lookup(m).title}, {METRICS[m]}" for m in evaluate.metrics)
-    return "\n".join(
+    lines = "\n".join(
         [
             f"- Model: {spec.model.type}, {spec.model.out_scale} px; data: "
             f"{prose(spec.data.title)}.",
@@ -42,6 +43,7 @@ def protocol(results: Results) -> str:
             *_codes(evaluate),
         ]
     )
+    return "\n\n".join(part for part in (lines, protocols.section(results)) if part)
 
 
 def _codes(evaluate: Evaluate) -> Iterator[str]:

@@ -6,7 +6,7 @@ import math
 import re
 import statistics
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -17,6 +17,7 @@ from harness.errors import HarnessError
 from harness.plan.expand import ONLY_LEVEL
 from harness.records.files import read_record, write_atomically
 from harness.records.machine import kind
+from harness.records.protocols import Protocol, difference, plain
 from harness.report.frames import Cell, Results, read
 from harness.report.markdown import PICTURES, readme_table
 from harness.report.statistics import t_quantile
@@ -42,14 +43,14 @@ class Comparison:
 
     Args:
         check: ``bits`` on one kind of machine, ``spread`` between kinds, ``question`` where the
-            two do not ask the same.
+            two do not ask the same, ``protocol`` where they did not measure alike.
         holds: whether every value passed.
         checked: how many values were compared.
         failed: how many of them did not pass.
         worst: the largest difference, named, with both values; empty where there is none.
     """
 
-    check: Literal["bits", "spread", "question"]
+    check: Literal["bits", "spread", "question", "protocol"]
     holds: bool
     checked: int
     failed: int
@@ -57,11 +58,13 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        """The comparison in one line."""
+        """The comparison in one line; in one for each metric that was not measured alike."""
         worst = f"; worst: {self.worst}" if self.worst else ""
         match self.check:
             case "question":
                 return f"not compared: {self.worst}"
+            case "protocol":
+                return f"not compared, as it was not measured alike:\n{self.worst}"
             case "bits":
                 rule = "same kind of machine, so every metric has to be equal to the bit"
             case "spread":
@@ -145,6 +148,8 @@ def compare(new: Results, old: Results) -> Comparison:
     """
     if problem := _other_question(new, old):
         return Comparison("question", False, 0, 0, problem)
+    if problems := _other_protocols(new, old):
+        return Comparison("protocol", False, 0, len(problems), "\n".join(problems))
     kinds = {*_kinds(new), *_kinds(old)}
     return _compare_bits(new, old) if len(kinds) == 1 else _compare_spread(new, old)
 
@@ -169,6 +174,34 @@ def _other_question(new: Results, old: Results) -> str:
             return f"the specs differ in {name}: {ours[name]!r}, committed {theirs[name]!r}"
     unknown = sorted(set(ours["seeds"]) - set(theirs["seeds"]))
     return f"seeds {unknown} are not among the committed {theirs['seeds']}" if unknown else ""
+
+
+def _other_protocols(new: Results, old: Results) -> list[str]:
+    """Say of each metric that the two measured by other protocols which facts differ.
+
+    One that was not recorded is not known to be another.
+    """
+    ours, theirs = _protocols(new), _protocols(old)
+    lines = []
+    for name in sorted(ours.keys() & theirs.keys()):
+        here, there = ours[name], theirs[name]
+        if here.keys() != there.keys():
+            mine, other = _unlike(here, there), _unlike(there, here)
+            lines.append(f"{name}: {difference(mine, other, 'committed')}")
+    return lines
+
+
+def _unlike(some: Mapping[str, Protocol], others: Mapping[str, Protocol]) -> Protocol:
+    """Return the first that is not among the others; the first where all are."""
+    return some[min(some, key=lambda mark: mark in others)]
+
+
+def _protocols(results: Results) -> dict[str, dict[str, Protocol]]:
+    """Return every protocol of each quantity by its fingerprint."""
+    found: dict[str, dict[str, Protocol]] = {}
+    for name, one in results.protocols.items():
+        found.setdefault(plain(name), {})[one.fingerprint] = one
+    return found
 
 
 def _kinds(results: Results) -> set[str]:

@@ -2,7 +2,7 @@
 
 ::
 
-    spec.yaml  machine.json  runs.csv  outcomes.csv     the evidence
+    spec.yaml  machine.json  protocols.json  runs.csv  outcomes.csv     the evidence
     summary.csv  timing.csv  report.md                  rebuilt from it, to the byte
     curves.png  ema.png  posthoc.png  reduce_lr.png  samples.png    where there is one to show
 """
@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import OutputError
+from harness.records import protocols
 from harness.records.files import write_atomically, write_json
 from harness.records.store import dump_yaml
 from harness.report.frames import Results
@@ -35,6 +36,10 @@ def write(results: Results, runs_dir: Path | None, folder: Path) -> None:
     kept = {SAMPLES} if runs_dir is None and (folder / SAMPLES).is_file() else set()
     write_atomically(folder / "spec.yaml", dump_yaml(results.plan.settings()))
     write_json(folder / "machine.json", results.machine)
+    if results.protocols:
+        protocols.write(folder / protocols.FILE, results.protocols)
+    else:
+        _remove(folder / protocols.FILE)
     write_atomically(folder / "runs.csv", table_text(results.rows))
     write_atomically(folder / "outcomes.csv", table_text(results.outcomes))
     for name, picture in drawn.items():

@@ -5,7 +5,12 @@ from collections.abc import Iterator
 from harness.errors import DataError, SpecError
 from harness.spec.photographs import SHIPPED
 from harness.spec.schema import Data, SinGAN, Spec
-from harness.spec.vocabulary import FEATURES, FEWEST_PER_FEATURE, ONE_IMAGE_METRICS
+from harness.spec.vocabulary import (
+    FEATURE_METRICS,
+    FEATURES,
+    FEWEST_PER_FEATURE,
+    ONE_IMAGE_METRICS,
+)
 from harness.spec.wording import Problem
 
 
@@ -48,3 +53,16 @@ def metric_problems(spec: Spec) -> Iterator[Problem]:
         yield ("evaluate", "extractor", "weights"), f"{kind} is untrained and takes none"
     if kind == "random-conv-64" and "is" in evaluate.metrics:
         yield ("evaluate", "metrics"), f"is needs classes, which {kind} has not"
+    yield from _reference_problems(spec)
+
+
+def _reference_problems(spec: Spec) -> Iterator[Problem]:
+    """Say what statistics of a file are not enough for."""
+    metrics, at = spec.evaluate.metrics, ("evaluate", "reference")
+    if spec.evaluate.reference is None:
+        return
+    if not {"fid", "fid_inf"}.intersection(metrics):
+        yield at, "is what fid is measured against, and fid is not in evaluate.metrics"
+    if needy := [name for name in metrics if name in FEATURE_METRICS]:
+        text = "is a mean and a covariance alone; real images' features are needed for"
+        yield at, f"{text} {', '.join(needy)}: leave one or the other out"

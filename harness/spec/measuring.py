@@ -66,6 +66,8 @@ class Evaluate(Sparse):
     """Steps that a path length is the mean of, two images each; null: 1000."""
     lpips: Lpips | None = None
     """Perceptual distance of path lengths; null: that of the extractor's features."""
+    reference: str | None = None
+    """Statistics that FID is measured against, a file; null: those of the data's own images."""
 
     @property
     def pairs(self) -> int:

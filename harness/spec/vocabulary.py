@@ -32,6 +32,8 @@ EXTRACTED_METRICS = frozenset(
 )
 """Metrics that are measured on an extractor's features and carry its name."""
 
+FEATURE_METRICS = frozenset({"kid", "precision", "recall", "density", "coverage"})
+"""Metrics that compare the features of single real images, which no statistics stand for."""
 PATH_METRICS = frozenset({"ppl_z", "ppl_w"})
 """Metrics of steps in latent space, which draw images of their own."""
 ONE_IMAGE_METRICS = frozenset({"sifid", "diversity"})

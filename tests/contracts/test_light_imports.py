@@ -41,6 +41,7 @@ sys.exit(code)
         ["import", "--help"],
         ["sample", "--help"],
         ["doctor", "--help"],
+        ["reference", "--help"],
     ],
     ids=" ".join,
 )

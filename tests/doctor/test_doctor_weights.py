@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from doctored import states
@@ -110,3 +111,13 @@ def lpips_state():
         f"lin{i}.model.1.weight": torch.zeros(1, width, 1, 1) for i, width in enumerate(widths)
     }
     return linear, vgg16
+
+
+def test_statistics_for_fid_are_read_as_a_run_reads_them(tmp_path):
+    path = tmp_path / "real.npz"
+    asked = spec(evaluate__reference=str(path)).evaluate
+    states(weights.reference(asked), State.PROBLEM, "cannot be read")
+    np.savez(path, mu=np.zeros(64), sigma=np.eye(64))
+    states(weights.reference(asked), State.OK, "real.npz, sha256 ")
+    np.savez(path, mu=np.zeros(2048), sigma=np.eye(2048))
+    states(weights.reference(asked), State.PROBLEM, "digits-cnn has 64 features")

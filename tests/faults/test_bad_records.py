@@ -34,8 +34,14 @@ JUNK = {
     "a format that is true": b'{"format": true}\n',
     "no format": b'{"a": 1}\n',
 }
-RUN_FILES = ("machine.json", "outcome.json", "rows.jsonl")
-RESULT_FILES = ("machine.json", "spec.yaml", "runs.csv", "outcomes.csv")
+RUN_FILES = ("machine.json", "outcome.json", "protocols.json", "rows.jsonl")
+RESULT_FILES = ("machine.json", "protocols.json", "spec.yaml", "runs.csv", "outcomes.csv")
+
+
+def _facts(facts):
+    return {"protocols": {"swd": {"fingerprint": "0123456789", "facts": facts}}}
+
+
 FIELDS = {  # of a run's JSON files: the file, its content changed
     "outcome: a status that is a number": ("outcome.json", {"status": 3}),
     "outcome: an unknown status": ("outcome.json", {"status": "done"}),
@@ -52,6 +58,16 @@ FIELDS = {  # of a run's JSON files: the file, its content changed
     "machine: kernels that are a number": ("machine.json", {"kernels": 3}),
     "machine: a processor that is a list": ("machine.json", {"cpu": [1]}),
     "machine: a lone surrogate": ("machine.json", {"cpu": "\udcff"}),
+    "protocols: a list": ("protocols.json", {"protocols": []}),
+    "protocols: none": ("protocols.json", {"protocols": None}),
+    "protocols: of an unknown quantity": ("protocols.json", {"protocols": {"speed": {}}}),
+    "protocols: a text": ("protocols.json", {"protocols": {"swd": "x"}}),
+    "protocols: no facts": ("protocols.json", {"protocols": {"swd": {"fingerprint": "x"}}}),
+    "protocols: a fact that is a list": ("protocols.json", _facts({"k": [1]})),
+    "protocols: a fact with a line break": ("protocols.json", _facts({"k": "a\nb"})),
+    "protocols: a fact named in HTML": ("protocols.json", _facts({"<b>": 1})),
+    "protocols: facts of another fingerprint": ("protocols.json", _facts({"k": 3})),
+    "protocols: a lone surrogate": ("protocols.json", _facts({"k": "\ud800"})),
 }
 ROWS = {  # a line put among a run's rows
     "a value that is text": {"value": "x"},
@@ -283,7 +299,7 @@ def test_a_value_at_the_edge_is_reported_and_drawn(value, ledger, whole, place, 
     hold(ledger, "record", f"all values {value}", answer)
 
 
-@pytest.mark.parametrize("missing", RESULT_FILES)
+@pytest.mark.parametrize("missing", sorted({*RESULT_FILES} - {"protocols.json"}))
 def test_results_that_lack_a_file(missing, ledger, place):
     (results(place) / missing).unlink()
     hold(ledger, "record", f"results: no {missing}", refused(verify(place), place, [missing]))

@@ -51,7 +51,7 @@ def test_runs_side_by_side_finish_with_everything_recorded(side_by_side):
         names = {path.name for path in (folder / run.name).iterdir()}
         assert names >= {
             *("spec.yaml", "machine.json", "rows.jsonl", "outcome.json"),
-            *("log.txt", "samples", "weights.safetensors"),
+            *("log.txt", "samples", "weights.safetensors", "protocols.json"),
         }
         assert outcomes[run.name].iteration == 30
         scores = [row for row in numbers(folder / run.name) if row[0].startswith("fid[")]

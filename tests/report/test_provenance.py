@@ -17,7 +17,8 @@ STYLED = {
 
 def last_lines(folder, **fields):
     asked = plan(**fields)
-    lines = protocol(frames.collect(asked, record(asked, folder))).splitlines()
+    text = protocol(frames.collect(asked, record(asked, folder)))
+    lines = [line for line in text.splitlines() if line.startswith("- ")]
     assert [line.partition(":")[0] for line in lines[:3]] == [
         "- Model",
         "- Training",

@@ -246,3 +246,13 @@ def test_junk_gives_a_spec_that_can_be_planned_or_single_lines(changes):
 def test_the_text_is_what_the_tests_above_start_from():
     validated(content())
     assert "seeds: [0, 1]" in TEXT
+
+
+def test_statistics_of_a_file_stand_for_fid_alone():
+    given = {"evaluate__reference": "a.npz", "evaluate__kid_subset_size": 100}
+    (line,) = problems(**given, evaluate__metrics=["fid", "kid", "recall"])
+    assert line.startswith("evaluate.reference: is a mean and a covariance alone; ")
+    assert line.endswith("for kid, recall: leave one or the other out")
+    (line,) = problems(**given, evaluate__metrics=["is"])
+    assert "fid is not in evaluate.metrics" in line
+    assert validated(content(**given)).evaluate.reference == "a.npz"

@@ -141,6 +141,7 @@ VALUES = {
     "evaluate.first_kimg": 0.1,
     "evaluate.fresh": 2,
     "evaluate.ppl_pairs": 20,
+    "evaluate.reference": "real.npz",
     "seeds": (5,),
     "model.nkimgs_per_scale": {4: 0.1, 8: 0.1},
     "evaluate.extractor": "inception-v3-compat",
