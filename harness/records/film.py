@@ -115,7 +115,7 @@ def read_frame(path: Path) -> Frame:
     held = _held(path)
     kimg = _number(path, held.pop(_KIMG, None))
     shapes = {array.shape for array in held.values()}
-    if len(shapes) != 1 or not all(map(_are_images, held.values())):
+    if len(shapes) != 1 or not all(map(are_images, held.values())):
         raise RecordsError(f"{path}: needs uint8 arrays of one shape NHWC with 1 or 3 channels")
     return Frame(kimg, held)
 
@@ -160,12 +160,10 @@ def _number(path: Path, array: NDArray[Any] | None) -> float:
     raise RecordsError(f"{path}: does not say after how many kimg it was drawn")
 
 
-def _are_images(array: NDArray[Any]) -> bool:
-    return array.dtype == np.uint8 and array.ndim == 4 and array.size > 0 and _coloured(array)
-
-
-def _coloured(array: NDArray[Any]) -> bool:
-    return array.shape[-1] in (1, 3)
+def are_images(array: NDArray[Any]) -> bool:
+    """Tell whether an array is of images uint8 NHWC, grey or in RGB."""
+    kind = array.dtype == np.uint8 and array.ndim == 4 and array.size > 0
+    return kind and array.shape[-1] in (1, 3)
 
 
 def _fit(held: Mapping[str, NDArray[Any]]) -> bool:
@@ -178,7 +176,7 @@ def _fit(held: Mapping[str, NDArray[Any]]) -> bool:
     samples, images = held["samples"], held["images"]
     return (
         kinds == wanted
-        and _are_images(samples)
+        and are_images(samples)
         and images.dtype == np.uint8
         and images.size > 0
         and (len(samples), *samples.shape[1:]) == (len(images), *images.shape[2:])

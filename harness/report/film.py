@@ -12,7 +12,7 @@ The latents are the same in each frame and each arm. Files are below 450 kB, all
 
 from __future__ import annotations
 
-import math
+import itertools
 import os
 import struct
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ from harness import plain_files
 from harness.errors import OutputError, RecordsError
 from harness.records.files import read_json, write_atomically, write_json
 from harness.report.frames import REAL
+from harness.report.tiles import LARGEST_BYTES
 from harness.spec.vocabulary import NAME, RAW
 
 FOLDER = "film"
-LARGEST_BYTES = 450_000
 MOST_BYTES = 1_200_000
 """Of all files of a film."""
 _INDEX = "film.json"
-_LARGEST_SIDE = 2**16
+_LARGEST_SIDE, _MOST = 2**16, 2**53
 _HEAD, _TAIL = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"IEND\xaeB`\x82"
 
 
@@ -145,8 +145,8 @@ def _rises(value: object) -> bool:
         return False
     if any(type(kimg) not in (int, float) for kimg in value):
         return False
-    inside = all(0 <= kimg < math.inf for kimg in value)
-    return inside and all(a < b for a, b in zip(value, value[1:], strict=False))
+    inside = all(0 <= kimg <= _MOST for kimg in value)
+    return inside and all(a < b for a, b in itertools.pairwise(value))
 
 
 def _is_count(value: object) -> bool:

@@ -62,7 +62,7 @@ class Cut:
         for name, least in _LEAST:
             now: int = getattr(self, name)
             if now > least:
-                wanted = now // 2 if name == "tile_px" else min(now - 1, int(now / over))
+                wanted = -(-now // 2) if name == "tile_px" else min(now - 1, int(now / over))
                 return replace(self, **{name: max(least, wanted)})
         return None
 
