@@ -17,6 +17,7 @@ from harness.images import to_uint8
 from harness.isolation import own_streams
 from harness.metrics.features import upscale_to
 from harness.metrics.nearest import median_nearest, nearest
+from harness.plan.film import MOST_TILES, WIDEST_PX, tiles
 from harness.records import film
 from harness.records.quantities import lookup
 from harness.seeding import generator
@@ -68,7 +69,7 @@ class Filmed:
         values = self.measured.evaluate(model, iteration)
         networks = model.networks()
         latents = self._latents(model)
-        count = film.tiles(*self.real.shape[-2:])
+        count = tiles(*self.real.shape[-2:])
         drawn = {
             arm: _pixels(self._drawn(model, networks[name], latents[:count], iteration))
             for arm, name in self.arms.arms.items()
@@ -84,7 +85,7 @@ class Filmed:
 
     def _latents(self, model: GAN) -> Tensor:
         random = generator(self.arms.seed, "film latents")
-        return model.latents(film.MOST_TILES, random).to(self.arms.device)
+        return model.latents(MOST_TILES, random).to(self.arms.device)
 
     @torch.no_grad()
     def _drawn(self, model: GAN, network: nn.Module, latents: Tensor, iteration: int) -> Tensor:
@@ -112,7 +113,7 @@ class Filmed:
             chosen_by=chosen_by,
             extractor=arms.extractor.name,
             samples=_pixels(large),
-            images=film.reduced(near),
+            images=film.reduced(near, WIDEST_PX),
             indices=indices,
             distances=found.distances.cpu().numpy(),
             real_median=median,
@@ -138,4 +139,4 @@ def best_arm(
 
 def _pixels(images: Tensor) -> film.Images:
     """Return images uint8 N3HW as an array NHWC, of at most 256 px."""
-    return film.reduced(images.permute(0, 2, 3, 1).cpu().numpy())
+    return film.reduced(images.permute(0, 2, 3, 1).cpu().numpy(), WIDEST_PX)

@@ -25,11 +25,6 @@ from harness.records.types import FORMAT
 Images = NDArray[np.uint8]
 
 NEIGHBOURS = "samples/neighbours.npz"
-MOST_TILES = 16
-LEAST_TILES = 4
-_MOST_PX = 2**18
-"""Of one arm's images in one frame."""
-_WIDEST_PX = 256
 _FORMAT, _KIMG = "_format", "_kimg"
 """No arm's name begins so."""
 
@@ -74,12 +69,7 @@ class Neighbours:
     real_count: int
 
 
-def tiles(height: int, width: int) -> int:
-    """Return how many images of an arm are kept at each evaluation, by their final size in px."""
-    return min(MOST_TILES, max(LEAST_TILES, _MOST_PX // (height * width)))
-
-
-def reduced(images: Images, most_px: int = _WIDEST_PX) -> Images:
+def reduced(images: Images, most_px: int) -> Images:
     """Average whole blocks of ...HWC until neither side is longer than ``most_px``."""
     *many, H, W, C = images.shape
     step = -(-max(H, W) // most_px)

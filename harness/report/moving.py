@@ -34,9 +34,8 @@ def gif(reel: Reel, arms: Sequence[str]) -> bytes:
     """
 
     def weight(cut: Cut, frames: int) -> float:
-        if frames < cut.frames:  # a palette of its own makes a single frame heavier than others
-            return cut.frames * len(_gif(reel, arms, replace(cut, frames=1))) / LARGEST_BYTES
-        return len(_gif(reel, arms, cut)) / LARGEST_BYTES
+        some = _gif(reel, arms, replace(cut, frames=frames))
+        return cut.frames / frames * len(some) / LARGEST_BYTES
 
     return _gif(reel, arms, fitting(reel.whole, weight))
 
@@ -135,12 +134,10 @@ def _gif(reel: Reel, arms: Sequence[str], cut: Cut) -> bytes:
     import imageio.v3 as iio
 
     frames = pictures(reel, arms, cut)
+    each = _durations(len(frames))
+    # A picture that stands still takes one number.
+    duration = each if len(each) > 1 else each[0]
     content: bytes = iio.imwrite(
-        "<bytes>",
-        frames,
-        plugin="pillow",
-        extension=".gif",
-        duration=_durations(len(frames)),
-        loop=0,
+        "<bytes>", frames, plugin="pillow", extension=".gif", duration=duration, loop=0
     )
     return content

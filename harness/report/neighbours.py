@@ -13,7 +13,7 @@ from harness.report.frames import Results
 from harness.report.tiles import LARGEST_BYTES, WIDEST_TILE_PX, enlarged, first_run, png, rgb
 
 _TILE_PX = 72
-_GAP_PX, _EDGE_PX, _GROUP_PX, _LINE_PX = 4, 10, 28, 20
+_GAP_PX, _EDGE_PX, _GROUP_PX, _LINE_PX, _HEAD_PX = 4, 10, 28, 20, 28
 _FONT_PX = 14
 _ACROSS = 2
 """Samples side by side."""
@@ -34,7 +34,7 @@ def picture(results: Results, runs_dir: Path) -> bytes | None:
 
 def ratio(distance: float, median: float) -> str:
     """Return a distance over the real images' own, as it is shown; bare where theirs is 0."""
-    return f"{distance / median:.2f} ×" if median > 0 else f"{distance:.3g}"
+    return f"{distance / median:.2f}x" if median > 0 else f"{distance:.3g}"
 
 
 def _fitting(found: Neighbours) -> bytes:
@@ -56,16 +56,19 @@ def _drawn(found: Neighbours, px: int) -> bytes:
     N, across, H, W, _ = tiles.shape
     step, row = W + _GAP_PX, H + _LINE_PX + _EDGE_PX
     group = across * step + _GAP_PX
-    head = f"{found.arm}: a sample, then the real images nearest to it ({found.extractor})"
+    head = (
+        f"{found.arm}: a sample, then the real images nearest to it; below, distance over the "
+        f"real images' own ({found.extractor})"
+    )
     width = max(_ACROSS * (group + _GROUP_PX) - _GROUP_PX, math.ceil(font.getlength(head)))
-    size = width + 2 * _EDGE_PX, _EDGE_PX + _LINE_PX + -(-N // _ACROSS) * row
+    size = width + 2 * _EDGE_PX, _EDGE_PX + _HEAD_PX + -(-N // _ACROSS) * row
     picture = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(picture)
     draw.text((_EDGE_PX, _EDGE_PX), head, "black", font)
     for number, place in np.ndindex(N, across):
         left = _EDGE_PX + number % _ACROSS * (group + _GROUP_PX) + place * step
         left += 2 * _GAP_PX if place else 0  # what was drawn stands apart from what is real
-        top = _EDGE_PX + _LINE_PX + number // _ACROSS * row
+        top = _EDGE_PX + _HEAD_PX + number // _ACROSS * row
         picture.paste(Image.fromarray(tiles[number, place]), (left, top))
         if place:
             said = ratio(found.distances[number, place - 1], found.real_median)

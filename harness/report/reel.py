@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.errors import RecordsError
+from harness.plan.film import WIDEST_PX
 from harness.records import film as records
 from harness.records import samples
 from harness.records.film import Images
@@ -89,7 +90,7 @@ def _real(run_folder: Path) -> Images:
     held = samples.read(run_folder)
     if REAL not in held or not records.are_images(held[REAL]):
         raise RecordsError(f"{run_folder / samples.FILE}: holds no real images uint8 NHWC")
-    return records.reduced(held[REAL])
+    return records.reduced(held[REAL], WIDEST_PX)
 
 
 def _sized(images: Images, final: Images) -> Images:

@@ -1,7 +1,6 @@
 """Frames and neighbours as a run's files: read as they were written, the same bytes each time."""
 
 import numpy as np
-import pytest
 from film_records import found, frames_of, keep_film, noise
 
 from harness.records.film import (
@@ -10,7 +9,6 @@ from harness.records.film import (
     read_frame,
     read_neighbours,
     reduced,
-    tiles,
     write_frame,
     write_neighbours,
 )
@@ -63,17 +61,9 @@ def test_neighbours_are_read_as_they_were_written(tmp_path):
         assert np.array_equal(again, value), name
 
 
-@pytest.mark.parametrize(
-    ("size", "count"),
-    [((8, 8), 16), ((128, 128), 16), ((166, 250), 6), ((256, 256), 4), ((1024, 1024), 4)],
-)
-def test_large_images_are_few(size, count):
-    assert tiles(*size) == count
-
-
 def test_large_images_are_averaged_down_by_whole_blocks():
     images = np.indices((512, 500)).sum(0)[None, ..., None].astype(np.uint8) % 2 * 200
-    small = reduced(images)
+    small = reduced(images, 256)
     assert small.shape == (1, 256, 250, 1)
     assert (small == 100).all()
     ramp = np.arange(6, dtype=np.uint8).reshape(1, 1, 6, 1).repeat(6, 1)
