@@ -22,11 +22,11 @@ def keep_film(run_folder, frames, real):
     write_arrays(run_folder / FILE, {"real": real, **frames[-1][1]})
 
 
-def frames_of(arms, count, **size):
+def frames_of(arms, frames, **size):
     """Frames of noise, a different one for each arm and frame."""
     return [
         (10.0 * at, {arm: noise(100 * n + at, **size) for n, arm in enumerate(arms)})
-        for at in range(1, count + 1)
+        for at in range(1, frames + 1)
     ]
 
 

@@ -87,7 +87,7 @@ def write_frame(run_folder: Path, iteration: int, frame: Frame) -> None:
     Raises:
         OutputError: if the folder cannot be written.
     """
-    told = {_FORMAT: np.array(FORMAT), _KIMG: np.array(frame.kimg)}
+    told = {_FORMAT: np.array(FORMAT), _KIMG: np.array(float(frame.kimg))}
     write_arrays(run_folder / "samples" / f"film-{iteration:09d}.npz", {**told, **frame.arms})
 
 

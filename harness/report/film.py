@@ -169,9 +169,8 @@ def _check_sizes(path: Path, film: Film) -> None:
     for name, content in film.pictures.items():
         width, height = struct.unpack_from(">II", content, len(_HEAD))
         if name == REAL:
-            fits = (
-                width <= wanted[0] and height <= film.rows * px and width % px == height % px == 0
-            )
+            fits = px <= width <= wanted[0] and px <= height <= film.rows * px
+            fits = fits and width % px == height % px == 0
         else:
             fits = (width, height) == wanted
         if not fits:
