@@ -131,7 +131,7 @@ def read_neighbours(run_folder: Path) -> Neighbours:
     wanted = {field.name for field in fields(Neighbours)}
     if set(held) != wanted or not _fit(held):
         raise RecordsError(f"{path}: needs {', '.join(sorted(wanted))}, of shapes that fit")
-    plain = {name: value.item() if value.ndim == 0 else value for name, value in held.items()}
+    plain: dict[str, Any] = {name: v if v.ndim else v.item() for name, v in held.items()}
     return Neighbours(**plain)
 
 

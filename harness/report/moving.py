@@ -83,7 +83,8 @@ def side_by_side(results: Results, reel: Reel) -> list[str]:
         ends = {arm: results.last(Cell(reel.level, arm, metric)) for arm in shadows}
         values = {arm: end.get(reel.seed, math.nan) for arm, end in ends.items()}
     best = best_of(values, metric) if metric and values else None
-    return [arm for arm in (RAW, best or next(iter(shadows), None)) if arm in reel.arms]
+    chosen = [best] if best else shadows[:1]
+    return [*(arm for arm in (RAW,) if arm in reel.arms), *chosen]
 
 
 def pictures(reel: Reel, arms: Sequence[str], cut: Cut) -> Images:
