@@ -23,7 +23,7 @@ PICTURES = {
     "one run",
     "neighbours.png": "Samples of one run, each beside the 3 real images nearest to it in the "
     "extractor's features; below, their distance over the real images' median distance to the "
-    "nearest other one: far below 1, a sample is a copy",
+    "nearest other one: far below 1 speaks for a copy",
 }
 """Pictures of a results folder with their captions, in the report's order."""
 OF_ONE_RUN = ("samples.png", "training.gif", "neighbours.png")

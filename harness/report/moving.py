@@ -124,8 +124,9 @@ def _frame(arms: Sequence[str], shown: tuple[Any, ...], kimg: Sequence[float]) -
 
 
 def _said(now: float, kimg: Sequence[float]) -> str:
-    places = max(len(f"{value:.4g}".partition(".")[2]) for value in kimg)
-    return f"{now:.{places}f} kimg"
+    """Say how far training is, at the fewest decimals that are right to half a percent."""
+    fine = (p for p in range(7) if all(abs(round(v, p) - v) <= v / 200 for v in kimg))
+    return f"{now:.{next(fine, 6)}f} kimg"
 
 
 def _durations(frames: int) -> list[int]:

@@ -12,7 +12,7 @@ from report_records import plan_of, record
 
 from harness.errors import SpecError
 from harness.report import frames
-from harness.report.moving import gif, mp4, pictures, require_ffmpeg, side_by_side
+from harness.report.moving import _said, gif, mp4, pictures, require_ffmpeg, side_by_side
 from harness.report.reel import reel
 from harness.report.tiles import LARGEST_BYTES
 
@@ -90,6 +90,19 @@ def test_each_frame_says_its_kimg(shown):
     bar = (drawn[:, -14] == (0x33, 0x22, 0x88)).all(-1).sum(-1)
     assert bar[0] < bar[1] < bar[2]
     assert bar[2] == pytest.approx(3 * bar[0], abs=3)
+
+
+@pytest.mark.parametrize(
+    ("kimg", "wanted"),
+    [
+        ((3.008, 12.0, 30.016), "30 kimg"),
+        ((10.5, 21.0), "21.0 kimg"),
+        ((0.015, 0.03), "0.030 kimg"),
+        ((0.0, 12000.0), "12000 kimg"),
+    ],
+)
+def test_kimg_have_the_decimals_they_need(kimg, wanted):
+    assert _said(kimg[-1], kimg) == wanted
 
 
 @pytest.mark.parametrize(("size", "count"), [(32, 12), (128, 5)])
