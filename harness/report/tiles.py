@@ -120,12 +120,9 @@ def rgb(images: Images) -> Images:
 
 
 def png(picture: Images) -> bytes:
-    """Return HWC as an optimised PNG, grey where nothing in it has a colour."""
+    """Return HWC, in RGB or with an alpha, as an optimised PNG."""
     from PIL import Image
 
-    C = picture.shape[-1]
-    grey = C < 4 and bool((picture == picture[..., :1]).all())
     file = io.BytesIO()
-    image = Image.fromarray(picture[..., 0] if grey else np.ascontiguousarray(picture))
-    image.save(file, "PNG", optimize=True)
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", optimize=True)
     return file.getvalue()

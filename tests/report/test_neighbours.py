@@ -1,8 +1,7 @@
 """neighbours.png: each sample, then what is nearest to it."""
 
-import numpy as np
 import pytest
-from film_records import coloured, found, keep_neighbours, noise, pixels_of
+from film_records import found, keep_neighbours, noise, pixels_of
 from report_records import plan_of, record
 
 from harness.report import frames
@@ -25,7 +24,7 @@ def tile(whole, sample, place, px=72):
 
 
 def test_each_sample_stands_left_of_its_neighbours(tmp_path):
-    whole = coloured(pixels_of(drawn(tmp_path)))
+    whole = pixels_of(drawn(tmp_path))
     kept = found()
     for sample in (0, 1, 6, 7):
         shown = kept.samples[sample].repeat(9, 0).repeat(9, 1)
@@ -33,6 +32,19 @@ def test_each_sample_stands_left_of_its_neighbours(tmp_path):
         for place in range(3):
             near = kept.images[sample, place].repeat(9, 0).repeat(9, 1)
             assert (tile(whole, sample, place + 1) == near).all()
+
+
+def test_a_distance_is_said_below_its_own_neighbour(tmp_path):
+    distances = found().distances
+    distances[3, 1] = 0.95
+    before, after = (
+        pixels_of(drawn(tmp_path / name, **fields))
+        for name, fields in (("a", {}), ("b", {"distances": distances}))
+    )
+    rows, columns = (before != after).any(-1).nonzero()
+    left, top = 10 + 4 * 76 + 4 + 28 + 2 * 76 + 8, 10 + 28 + 102 + 72
+    assert top < rows.min() <= rows.max() < top + 20
+    assert left < columns.min() <= columns.max() < left + 72
 
 
 def test_what_stands_below_follows_from_the_distances(tmp_path):
@@ -53,7 +65,7 @@ def test_noise_stays_a_small_file(tmp_path, size):
 
 
 def test_a_long_name_is_not_cut_off(tmp_path):
-    whole = coloured(pixels_of(drawn(tmp_path, arm="m" * 40, extractor="inception-v3-compat")))
+    whole = pixels_of(drawn(tmp_path, arm="m" * 40, extractor="inception-v3-compat"))
     assert (whole[:, -8:] == 255).all()
 
 
@@ -72,4 +84,4 @@ def test_grey_and_wide_images(tmp_path):
     near = noise(1, 24, 10, 30, channels=1).reshape(8, 3, 10, 30, 1)
     whole = pixels_of(drawn(tmp_path, samples=wide, images=near))
     top = whole[38 : 38 + 30, 10 : 10 + 90]
-    assert np.array_equal(top, wide[0, ..., 0].repeat(3, 0).repeat(3, 1))
+    assert (top == wide[0].repeat(3, 0).repeat(3, 1)).all()

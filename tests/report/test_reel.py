@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from film_records import coloured, frames_of, keep_film, noise, pixels_of
+from film_records import frames_of, keep_film, noise, pixels_of
 from report_records import plan_of, record
 
 from harness.records.types import Outcome, Status
@@ -24,7 +24,7 @@ def reel_of(tmp_path, kept, real, arms=ARMS):
 def tile(made, arm, frame, row, column, px=None):
     """Cut one tile out of a film's picture."""
     px = px or made.tile_px
-    picture = coloured(pixels_of(made.pictures[arm]))
+    picture = pixels_of(made.pictures[arm])
     top = (frame * made.rows + row) * px
     return picture[top : top + px, column * px : (column + 1) * px]
 
