@@ -8,10 +8,20 @@ import numpy as np
 import pytest
 from film_records import found, frames_of, keep_film, noise
 from report_records import plan_of, record
+from small_disk import disks_in
+from troubled import fill
 
 from harness.cli import main
-from harness.errors import RecordsError
-from harness.records.film import NEIGHBOURS, find, read_frame, read_neighbours, write_neighbours
+from harness.errors import OutputError, RecordsError
+from harness.records.film import (
+    NEIGHBOURS,
+    Frame,
+    find,
+    read_frame,
+    read_neighbours,
+    write_frame,
+    write_neighbours,
+)
 from harness.records.samples import write_arrays
 from harness.report import film, frames
 from harness.report.reel import reel
@@ -32,6 +42,18 @@ def test_a_frame_that_was_cut_off(frame, keep):
     frame.write_bytes(frame.read_bytes()[:keep])
     with pytest.raises(RecordsError, match=r"film-000000100.npz: .*was it cut off\?$"):
         read_frame(frame)
+
+
+@pytest.mark.parametrize("pages", [0, 2])
+def test_a_frame_for_which_there_is_no_room_is_not_there(tmp_path, pages):
+    """The disk is full before the first byte, or in the middle of an array."""
+    with disks_in(tmp_path / "disks") as disks:
+        place = disks.make("full", 256)
+        (place / "samples").mkdir()
+        fill(None, place, pages)
+        with pytest.raises(OutputError, match=r"film-000000003.npz: cannot be written .*make room"):
+            write_frame(place, 3, Frame(1.0, {"raw": noise(0, height=32)}))
+        assert list((place / "samples").iterdir()) == []
 
 
 GOOD = {"_format": np.array(1), "_kimg": np.array(2.0), "raw": noise(0)}
