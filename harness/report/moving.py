@@ -21,8 +21,8 @@ from harness.spec.vocabulary import RAW
 _WHOLE_MS = 8000
 _SHORTEST_MS, _LONGEST_MS, _LAST_MS = 160, 700, 2000
 _FPS = 25
-_TILE_PX = 64
-"""Larger images are averaged down: two grids of 4 x 4 of them are as wide as a page."""
+_PANEL_PX = 256
+"""Of an arm's grid, at most: two stand side by side on a page."""
 _GAP_PX, _EDGE_PX, _LINE_PX, _FONT_PX = 2, 12, 22, 15
 _GREY, _DARK = "#D8D8D8", "#332288"
 
@@ -39,8 +39,9 @@ def gif(reel: Reel, arms: Sequence[str]) -> bytes:
         some = _gif(reel, arms, replace(cut, frames=frames))
         return cut.frames / frames * len(some) / LARGEST_BYTES
 
-    whole = replace(reel.whole, tile_px=min(reel.whole.tile_px, _TILE_PX))
-    return _gif(reel, arms, fitting(whole, weight))
+    columns, _ = reel.whole.grid
+    largest = min(reel.whole.tile_px, _PANEL_PX // columns)
+    return _gif(reel, arms, fitting(replace(reel.whole, tile_px=largest), weight))
 
 
 def mp4(reel: Reel, arms: Sequence[str]) -> bytes:
