@@ -9,7 +9,8 @@ from harness.records.quantities import lookup
 from harness.report.frames import REAL, Results
 from harness.report.statistics import Judged, paired
 from harness.report.tables import SummaryLine, summary
-from harness.report.wording import code, number
+from harness.report.text import code, markdown
+from harness.report.wording import number
 from harness.spec.vocabulary import RAW
 
 MOST_LEVELS = 6
@@ -17,6 +18,11 @@ MOST_LEVELS = 6
 
 
 def answer(results: Results) -> str:
+    """Return ``answer_text`` as Markdown."""
+    return markdown(answer_text(results))
+
+
+def answer_text(results: Results) -> str:
     """Say which arm, or which level, is best in the main metric, and how surely."""
     metric = main_metric(results)
     lines = [line for line in summary(results) if line.cell.quantity == metric]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from harness.report import provenance
 from harness.report.answer import MOST_LEVELS, answer, main_metric, title
 from harness.report.frames import Results
 from harness.report.leaderboard import main_table, other_metrics, within_levels
 from harness.report.posthoc import rebuilt_answers, rebuilt_table
-from harness.report.wording import code, number, prose, table
+from harness.report.text import (
+    Block,
+    Table,
+    code,
+    emphasis,
+    markdown,
+    markdown_blocks,
+)
+from harness.report.wording import number, prose
 from harness.spec.vocabulary import RAW
 
 PICTURES = {
@@ -36,43 +44,57 @@ def report(results: Results, pictures: Iterable[str]) -> str:
         f"# {prose(plan.experiment)}, {prose(plan.tier)}",
         f"**Question.** {prose(plan.spec.question)}",
         f"**Answer.** {' '.join([answer(results), *rebuilt_answers(results)])}",
-        main_table(results),
+        markdown_blocks(main_table(results)),
         _reading(results),
         *(_picture(results, name) for name in PICTURES if name in shown),
-        *_section("Every arm within its level", within_levels(results)),
-        *_section("EMA lengths rebuilt after training", rebuilt_table(results)),
-        *_section("Other metrics", other_metrics(results)),
-        *_section("Arms", _arms(results)),
-        *_section("Protocol", provenance.protocol(results)),
-        *_section("Cost", provenance.cost(results)),
-        *_section("Runs", provenance.outcomes(results)),
-        *_section("Machine", provenance.machine(results)),
-        *_section("Reproduce", provenance.reproduce(results)),
+        *(f"## {head}\n\n{markdown_blocks(body)}" for head, body in sections(results).items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def sections(results: Results) -> Mapping[str, list[Block]]:
+    """Return what follows the main table and the pictures, by heading, in order."""
+    every = {
+        "Every arm within its level": within_levels(results),
+        "EMA lengths rebuilt after training": rebuilt_table(results),
+        "Other metrics": other_metrics(results),
+        "Arms": _arms(results),
+        "Protocol": provenance.protocol(results),
+        "Cost": provenance.cost(results),
+        "Runs": provenance.outcomes(results),
+        "Machine": provenance.machine(results),
+        "Reproduce": provenance.reproduce(results),
+    }
+    return {heading: blocks for heading, blocks in every.items() if blocks}
+
+
 def readme_table(results: Results) -> str:
     """Return the answer and the main table, for a block of the README."""
-    return "\n\n".join(part for part in (answer(results), main_table(results)) if part)
+    return markdown_blocks([answer(results), *main_table(results)])
 
 
-def _reading(results: Results) -> str:
+def reading(results: Results) -> str:
+    """Say what the numbers of the main table are; empty without a metric."""
     if not results.metrics:
         return ""
     pairing = "The arms of a run share its trajectory and latents, so seeds are compared in pairs"
     if len(results.plan.levels) > 1:
         pairing = "Levels are trained apart and taken as independent (Welch)"
+    best, real = emphasis("Best during training"), emphasis("Real images")
     return (
-        "<details><summary>How to read the table</summary>\n\n"
         "Medians over the seeds that finished, at the end of training. "
         f"{pairing}; ± is half of the 95 % t interval, and the smallest difference that these "
         "seeds could show. p is adjusted over all comparisons of its kind in the metric (Holm). "
-        "*Best during training* is the median over seeds of each one's best evaluation at the "
-        "final resolution: it is picked by looking, so it flatters. *Real images* is the same "
-        "metric of the real images themselves; for distances, between two random halves of them."
-        "\n\n</details>"
+        f"{best} is the median over seeds of each one's best evaluation at the final resolution: "
+        f"it is picked by looking, so it flatters. {real} is the same metric of the real images "
+        "themselves; for distances, between two random halves of them."
     )
+
+
+def _reading(results: Results) -> str:
+    text = markdown(reading(results))
+    head = "<details><summary>How to read the table</summary>"
+    return f"{head}\n\n{text}\n\n</details>" if text else ""
 
 
 def _picture(results: Results, name: str) -> str:
@@ -84,11 +106,7 @@ def _picture(results: Results, name: str) -> str:
     return f"![{caption}]({name})\n\n*{caption}.*"
 
 
-def _section(heading: str, body: str) -> list[str]:
-    return [f"## {heading}", body] if body else []
-
-
-def _arms(results: Results) -> str:
+def _arms(results: Results) -> list[Block]:
     head = ["arm", "mode", "momentum", "decay", "half-life (kimg)", "span of the run"]
     head += ["updated every (it)", "from (it)"]
     rows = [
@@ -100,7 +118,7 @@ def _arms(results: Results) -> str:
         for arm in results.plan.arms
         if arm.name != RAW
     ]
-    return table(head, rows, words=2) if rows else ""
+    return [Table(head, rows, words=2)] if rows else []
 
 
 def _exact(value: float | None) -> str:
