@@ -3,13 +3,11 @@
 ::
 
     spec.yaml  machine.json  runs.csv  outcomes.csv     the evidence
-    summary.csv  timing.csv  report.md                  rebuilt from it, to the byte
+    summary.csv  timing.csv  report.md  report.html     rebuilt from it, to the byte
     curves.png  ema.png  posthoc.png  reduce_lr.png  samples.png    where there is one to show
 """
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import OutputError
@@ -17,11 +15,12 @@ from harness.records.files import write_atomically, write_json
 from harness.records.store import dump_yaml
 from harness.report.frames import Results
 from harness.report.markdown import PICTURES, report
+from harness.report.page.folder import FILE, page_of
+from harness.report.series import drawable
 from harness.report.tables import summary_text, timing_text
 from harness.report.tabular import table_text
 
 SAMPLES = "samples.png"
-_FARTHEST = 1e100
 
 
 def write(results: Results, runs_dir: Path | None, folder: Path) -> None:
@@ -43,6 +42,7 @@ def write(results: Results, runs_dir: Path | None, folder: Path) -> None:
         _remove(folder / name)
     for name, text in tables_of(results, {*drawn, *kept}).items():
         write_atomically(folder / name, text)
+    write_atomically(folder / FILE, page_of(results, folder))
 
 
 def tables_of(results: Results, pictures: Iterable[str] = tuple(PICTURES)) -> dict[str, str]:
@@ -57,20 +57,11 @@ def tables_of(results: Results, pictures: Iterable[str] = tuple(PICTURES)) -> di
 def _pictures(results: Results, runs_dir: Path | None) -> Mapping[str, bytes]:
     from harness.report import figures, samples  # matplotlib takes a second to load
 
-    shown = _drawable(results)
+    shown = drawable(results)
     drawn = {name: draw(shown) for name, draw in figures.DRAWINGS.items()}
     if runs_dir is not None:
         drawn[SAMPLES] = samples.grid(results, runs_dir)
     return {name: content for name, content in drawn.items() if content is not None}
-
-
-def _drawable(results: Results) -> Results:
-    """Leave out what no axis reaches: matplotlib fails near the largest floats."""
-    values = results.rows["value"]
-    if not any(abs(value) > _FARTHEST for value in values):
-        return results
-    shown = [math.nan if abs(value) > _FARTHEST else value for value in values]
-    return replace(results, rows={**results.rows, "value": shown})
 
 
 def _remove(path: Path) -> None:
