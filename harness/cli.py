@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("report", help="write the report of runs that were trained before")
     _add_spec(one)
+    one.add_argument("--video", action="store_true", help="training.mp4 beside training.gif")
     one.set_defaults(run=_report)
 
     one = commands.add_parser("verify", help="rebuild the tables of results folders and compare")
@@ -141,9 +142,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", choices=("pggan", "stylegan1", "stylegan2", "singan"), required=True
     )
-    parser.add_argument(
-        "--network", help="default: generator_ema, or generator where there is none"
-    )
+    parser.add_argument("--network", help="default: generator_ema, else generator")
     parser.add_argument("--noises", type=Path, help="SinGAN's pickle beside the checkpoint")
     parser.add_argument("--out", type=Path, help="default: imported/CHECKPOINT-NETWORK")
 
@@ -237,7 +236,7 @@ def _run(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from harness.commands import Job
 
-    return Job.of(options).report()
+    return Job.of(options).report(options.video)
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -130,7 +130,7 @@ class Job:
         unfinished = any(o.status is not Status.FINISHED for o in outcomes.values())
         return 1 if unfinished else differs
 
-    def report(self) -> int:
+    def report(self, video: bool = False) -> int:
         """Write the report of what was trained, and compare it with the committed one."""
         from harness.report import frames
         from harness.report.baseline import committed
@@ -144,7 +144,7 @@ class Job:
                 "log.txt of each run"
             )
         before = committed(self.results_dir)
-        write(results, self.runs_dir, self.results_dir)
+        write(results, self.runs_dir, self.results_dir, video=video)
         print(f"report: {self.results_dir / 'report.md'}")
         if before is None:
             print("nothing to compare with: no results of this question and tier are committed")

@@ -115,7 +115,7 @@ def set_clock(runner: object, by_sec: float) -> None:
 
 def evaluate_slowly(runner: QuietRunner, sec: float, told: Path | None = None) -> None:
     """Take so long over each batch of images from now on; leave a file that it has begun."""
-    evaluator = runner.val_loop.evaluator
+    evaluator = runner.val_loop.evaluator.arms
     beat = evaluator.beat
 
     def slow():

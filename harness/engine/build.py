@@ -18,6 +18,7 @@ from harness.engine import weights
 from harness.engine.arms import Evaluator
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.families import gan, optimizers
+from harness.engine.film import Filmed
 from harness.engine.keeping import Keeper
 from harness.engine.loops import ArmEvaluator, EvaluationLoop, ImagesTrainLoop
 from harness.engine.posthoc import snapshot_hooks, track_settings, with_rebuilt
@@ -33,7 +34,8 @@ from harness.hooks import (
     ReduceLRSchedulerHook,
 )
 from harness.plan.expand import Run
-from harness.records.files import write_atomically, written_atomically
+from harness.records.files import write_atomically
+from harness.records.samples import FILE, write_arrays
 from harness.records.store import RunFolder
 from harness.records.types import Row
 from harness.registry import HOOKS
@@ -68,7 +70,9 @@ def train(run: Run, keeper: Keeper, device: torch.device, cache_dir: Path) -> in
     if keeper.mark is None:
         values = evaluator.real_values()
         folder.append(Row(name, "real", v, 0.0, 0, 0.0) for name, v in values.items())
-    runner = runner_of(run, real, with_rebuilt(evaluator, spec, folder.path), folder, device)
+    measured = with_rebuilt(evaluator, spec, folder.path)
+    filmed = Filmed(measured, evaluator, real, folder.path, spec.total_images)
+    runner = runner_of(run, real, filmed, folder, device)
     runner.keeper = keeper
     with keeper.interrupts.held():
         model = runner.train()
@@ -211,6 +215,5 @@ def _keep_samples(folder: RunFolder, real: Prepared, samples: dict[str, Any]) ->
     pixels = real.scales[max(real.scales)]
     count = min(_SAMPLES, len(pixels))
     chosen = np.linspace(0, len(pixels) - 1, count).round().astype(int)
-    path = folder.path / "samples" / "final.npz"
-    with written_atomically(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, real=pixels[chosen].transpose(0, 2, 3, 1), **samples)
+    shown = {"real": pixels[chosen].transpose(0, 2, 3, 1), **samples}
+    write_arrays(folder.path / FILE, shown)

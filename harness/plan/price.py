@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.plain_files import NoText, read_text
 from harness.plan.expand import Plan
+from harness.plan.film import film_gib
 from harness.plan.work import parameters, training_macs
 from harness.spec.schema import Evaluate, Spec, rebuilt_arms
 from harness.spec.vocabulary import PATH_METRICS
@@ -158,7 +159,8 @@ def snapshots_gib(spec: Spec) -> float:
 def _disk_gib(spec: Spec) -> float:
     generator, critic = parameters(spec)
     shadows = len(spec.observers.ema) + (2 if spec.observers.posthoc else 0)
-    return ((1 + shadows) * generator + critic) * _GIB_PER_PARAMETER + snapshots_gib(spec)
+    weights = ((1 + shadows) * generator + critic) * _GIB_PER_PARAMETER
+    return weights + snapshots_gib(spec) + film_gib(spec)
 
 
 def _measured_run_sec(results: Path) -> float | None:

@@ -1,7 +1,8 @@
-"""A run's ``samples/final.npz``: images of every arm, and real ones, read within bounds."""
+"""A run's pictures as arrays: ``.npz`` files, written whole and read within bounds."""
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from harness import plain_files
 from harness.errors import RecordsError
+from harness.records.files import written_atomically
 
 FILE = "samples/final.npz"
 _MOST_BYTES = 2**28
@@ -26,7 +28,15 @@ def read(run_folder: Path) -> dict[str, NDArray[Any]]:
     Raises:
         RecordsError: if there is no such file, it is damaged or too large.
     """
-    path = run_folder / FILE
+    return read_arrays(run_folder / FILE)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a file by their names.
+
+    Raises:
+        RecordsError: if there is no such file, it is damaged or too large.
+    """
     try:
         with plain_files.opened(path) as file:
             with zipfile.ZipFile(file) as archive:
@@ -37,3 +47,18 @@ def read(run_folder: Path) -> dict[str, NDArray[Any]]:
                 return {name: held[name] for name in held.files}
     except _DAMAGED:
         raise RecordsError(f"{path}: is not a file of samples: was it cut off?") from None
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays by their names, as numpy's ``savez_compressed`` does: equal ones, equal bytes.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+    """
+    with (
+        written_atomically(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name, array in arrays.items():  # savez itself has no name for an arm called "file"
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
+                np.lib.format.write_array(part, array, allow_pickle=False)

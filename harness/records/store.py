@@ -7,7 +7,8 @@
     rows.jsonl      a header line {"format": 1}, then one measured number a line, only appended
     checkpoints/    while it trains: all that a resume needs, the newest few
     outcome.json    finished | diverged | failed | interrupted, with the reason
-    samples/        pictures          weights.safetensors   the trained networks and shadows
+    samples/        pictures, a film of training, neighbours
+    weights.safetensors   the trained networks and shadows
     posthoc/        snapshots of averages, where the spec asks for them
     log.txt         what was printed
 """

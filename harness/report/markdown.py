@@ -27,8 +27,15 @@ PICTURES = {
     "posthoc.png": "{metric} over the EMA's relative width, each width rebuilt from snapshots of "
     "one run a seed: median and range over the seeds",
     "samples.png": "Real images, then the same latents for raw and every shadow, one run",
+    "training.gif": "Raw beside the best shadow over training, the same latents in every frame, "
+    "one run",
+    "neighbours.png": "Samples of one run, each beside the 3 real images nearest to it in the "
+    "extractor's features; below, their distance over the real images' median distance to the "
+    "nearest other one: far below 1, a sample is a copy",
 }
 """Pictures of a results folder with their captions, in the report's order."""
+OF_ONE_RUN = ("samples.png", "training.gif", "neighbours.png")
+"""Those drawn from what a run has kept, not from rows."""
 
 
 def report(results: Results, pictures: Iterable[str]) -> str:
@@ -101,7 +108,7 @@ def _picture(results: Results, name: str) -> str:
     metric = main_metric(results)
     caption = PICTURES[name].format(metric=title(metric) if metric else "")
     levels = len(results.plan.levels)
-    if levels > MOST_LEVELS and name != "samples.png":
+    if levels > MOST_LEVELS and name not in OF_ONE_RUN:
         caption += f"; of {levels} levels the first and the best"
     return f"![{caption}]({name})\n\n*{caption}.*"
 

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.errors import RecordsError
 from harness.records import samples
-from harness.records.types import Status
+from harness.records.film import reduced
 from harness.report.frames import REAL, Results
+from harness.report.tiles import LARGEST_BYTES, WIDEST_TILE_PX, enlarged, first_run, png, rgb
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-_LARGEST_BYTES = 450_000
-_TILE_PX = 48
-"""Smaller images are enlarged by the whole factor that first reaches this size."""
-_WIDEST_TILE_PX = 128
 _GAP_PX = 8
 _FONT_PX = 14
 
@@ -35,12 +27,10 @@ def grid(results: Results, runs_dir: Path) -> bytes | None:
     Raises:
         RecordsError: if the samples are torn or of another shape.
     """
-    columns = (results.outcomes[name] for name in ("run", "status"))
-    for run, status in zip(*columns, strict=True):
-        folder = runs_dir / run
-        if status == Status.FINISHED and (folder / samples.FILE).is_file():
-            return _fitting({name: _tiles(a) for name, a in _rows(results, folder).items()})
-    return None
+    run = first_run(results, runs_dir, samples.FILE)
+    if run is None:
+        return None
+    return _fitting({name: _tiles(a) for name, a in _rows(results, run.folder).items()})
 
 
 def _rows(results: Results, folder: Path) -> dict[str, np.ndarray]:
@@ -59,28 +49,15 @@ def _rows(results: Results, folder: Path) -> dict[str, np.ndarray]:
 
 def _tiles(images: np.ndarray) -> np.ndarray:
     """Enlarge or reduce N,H,W,C by a whole factor and make it RGB."""
-    size = max(images.shape[1:3])
-    factor = max(-(-_TILE_PX // size), 1)
-    large = images.repeat(factor, axis=1).repeat(factor, axis=2)
-    step = -(-size // _WIDEST_TILE_PX)
-    if step > 1:
-        large = _averaged(images, step)
-    return np.broadcast_to(large, (*large.shape[:3], 3))
-
-
-def _averaged(images: np.ndarray, step: int) -> np.ndarray:
-    N, H, W, C = images.shape
-    cut = images[:, : H // step * step, : W // step * step]
-    blocks = cut.reshape(N, H // step, step, W // step, step, C).astype(np.float32)
-    return blocks.mean(axis=(2, 4)).round().astype(np.uint8)
+    return rgb(enlarged(reduced(images, WIDEST_TILE_PX)))
 
 
 def _fitting(rows: dict[str, np.ndarray]) -> bytes:
     """Return the PNG with as many columns as stay a small file."""
     columns = max(map(len, rows.values()))
     content = _drawn(rows, columns)
-    while len(content) > _LARGEST_BYTES and columns > 1:
-        columns = max(1, min(columns - 1, int(columns * _LARGEST_BYTES / len(content))))
+    while len(content) > LARGEST_BYTES and columns > 1:
+        columns = max(1, min(columns - 1, int(columns * LARGEST_BYTES / len(content))))
         content = _drawn(rows, columns)
     return content
 
@@ -101,10 +78,4 @@ def _drawn(rows: dict[str, np.ndarray], columns: int) -> bytes:
         draw.text((left - 8, top + H / 2), labels[name], "black", font, anchor="rm")
         for column, tile in enumerate(tiles[:columns]):
             picture.paste(Image.fromarray(tile), (left + column * (W + _GAP_PX), top))
-    return _png(picture)
-
-
-def _png(picture: Image.Image) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, "PNG", optimize=True)
-    return file.getvalue()
+    return png(np.asarray(picture))

@@ -17,6 +17,7 @@ from harness.errors import HarnessError
 from harness.plan.expand import ONLY_LEVEL
 from harness.records.files import read_record, write_atomically
 from harness.records.machine import kind
+from harness.report import film
 from harness.report.frames import Cell, Results, read
 from harness.report.markdown import PICTURES, readme_table
 from harness.report.page.folder import check_page
@@ -79,6 +80,7 @@ def check_tables(folder: Path) -> list[str]:
     """
     pictures = [name for name in PICTURES if (folder / name).is_file()]
     results = read(folder)
+    film.read(folder)
     problems = [f"{folder}: {problem}" for problem in check_certificates(results)]
     for name, rebuilt in tables_of(results, pictures).items():
         path = folder / name

@@ -4,42 +4,59 @@
 
     spec.yaml  machine.json  runs.csv  outcomes.csv     the evidence
     summary.csv  timing.csv  report.md  report.html     rebuilt from it, to the byte
-    curves.png  ema.png  posthoc.png  reduce_lr.png  samples.png    where there is one to show
+    curves.png  ema.png  posthoc.png  reduce_lr.png                 where there is one to show
+    samples.png  training.gif  neighbours.png  film/                where a run has kept some
+    training.mp4                                                    where it was asked for
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.errors import OutputError
 from harness.records.files import write_atomically, write_json
 from harness.records.store import dump_yaml
+from harness.report import film as films
+from harness.report.film import Film
 from harness.report.frames import Results
-from harness.report.markdown import PICTURES, report
+from harness.report.markdown import OF_ONE_RUN, PICTURES, report
 from harness.report.page.folder import FILE, page_of
 from harness.report.series import drawable
 from harness.report.tables import summary_text, timing_text
 from harness.report.tabular import table_text
 
-SAMPLES = "samples.png"
+VIDEO = "training.mp4"
 
 
-def write(results: Results, runs_dir: Path | None, folder: Path) -> None:
-    """Write a results folder; the samples of an earlier one stay where ``runs_dir`` is None.
+def write(results: Results, runs_dir: Path | None, folder: Path, *, video: bool = False) -> None:
+    """Write a results folder; what an earlier one shows of runs stays where ``runs_dir`` is None.
+
+    Args:
+        results: the evidence.
+        runs_dir: holds the runs' folders.
+        folder: written, its parents too.
+        video: whether training is shown as an MP4, too.
 
     Raises:
         OutputError: if the folder cannot be written.
         RecordsError: if the runs' samples are torn.
+        SpecError: if an MP4 is asked for and what writes it is not installed.
     """
-    drawn = _pictures(results, runs_dir)
-    kept = {SAMPLES} if runs_dir is None and (folder / SAMPLES).is_file() else set()
+    kept = {name for name in OF_ONE_RUN if runs_dir is None and (folder / name).is_file()}
+    drawn, film = _drawn(results), None
+    if runs_dir is not None:
+        shown, film = _of_one_run(results, runs_dir, video)
+        drawn |= shown
     write_atomically(folder / "spec.yaml", dump_yaml(results.plan.settings()))
     write_json(folder / "machine.json", results.machine)
     write_atomically(folder / "runs.csv", table_text(results.rows))
     write_atomically(folder / "outcomes.csv", table_text(results.outcomes))
     for name, picture in drawn.items():
         write_atomically(folder / name, picture)
-    for name in PICTURES.keys() - drawn.keys() - kept:
+    stale = {*PICTURES, VIDEO} if runs_dir is not None else PICTURES.keys()
+    for name in stale - drawn.keys() - kept:
         _remove(folder / name)
+    if runs_dir is not None:
+        films.write(folder, film)
     for name, text in tables_of(results, {*drawn, *kept}).items():
         write_atomically(folder / name, text)
     write_atomically(folder / FILE, page_of(results, folder))
@@ -54,14 +71,32 @@ def tables_of(results: Results, pictures: Iterable[str] = tuple(PICTURES)) -> di
     }
 
 
-def _pictures(results: Results, runs_dir: Path | None) -> Mapping[str, bytes]:
-    from harness.report import figures, samples  # matplotlib takes a second to load
+def _drawn(results: Results) -> dict[str, bytes]:
+    from harness.report import figures  # matplotlib takes a second to load
 
     shown = drawable(results)
     drawn = {name: draw(shown) for name, draw in figures.DRAWINGS.items()}
-    if runs_dir is not None:
-        drawn[SAMPLES] = samples.grid(results, runs_dir)
     return {name: content for name, content in drawn.items() if content is not None}
+
+
+def _of_one_run(
+    results: Results, runs_dir: Path, video: bool
+) -> tuple[dict[str, bytes], Film | None]:
+    """Return the pictures of what runs have kept, and a film of one."""
+    from harness.report import moving, neighbours, reel, samples
+
+    if video:
+        moving.require_ffmpeg()
+    drawn = {
+        "samples.png": samples.grid(results, runs_dir),
+        "neighbours.png": neighbours.picture(results, runs_dir),
+    }
+    film, frames = None, reel.reel(results, runs_dir)
+    if frames is not None:
+        film, arms = reel.filmed(frames), moving.side_by_side(results, frames)
+        drawn["training.gif"] = moving.gif(frames, arms)
+        drawn[VIDEO] = moving.mp4(frames, arms) if video else None
+    return {name: content for name, content in drawn.items() if content is not None}, film
 
 
 def _remove(path: Path) -> None:

@@ -75,6 +75,8 @@ def test_what_is_compared_is_there_and_two_unbroken_runs_are_equal(unbroken, tmp
     names = " ".join(found)
     for part in ("final.npz", "fake_img_9.png", "network.bin", "sigma-0.05-images", "random"):
         assert part in names
+    for part in ("film-000000005.npz", "film-000000010.npz", "neighbours.npz"):
+        assert part in names
     keeper, _, _ = attempt(run, tmp_path / "run", cache)
     assert differences(found, left(keeper)) == []
 

@@ -4,9 +4,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
+from film_records import frames_of, keep_film, keep_neighbours, noise
+from report_records import record
 
 from harness.errors import OutputError
-from harness.report.frames import read
+from harness.report.frames import collect, read
+from harness.report.verify import check_tables
 from harness.report.write import tables_of, write
 
 FILES = {
@@ -61,3 +64,51 @@ def test_a_file_in_the_folders_place_is_named(results, tmp_path):
     (tmp_path / "x").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write(results, None, tmp_path / "x")
+
+
+KEPT = {"samples.png", "training.gif", "neighbours.png"}
+FILM = {"film.json", "raw.png", "paper.png", "real.png"}
+
+
+@pytest.fixture
+def kept(plan, tmp_path):
+    """Runs, one of which has kept frames and neighbours, and the folder written of them."""
+    runs = record(plan, tmp_path / "runs")
+    folder = runs / plan.runs[0].name
+    keep_film(folder, frames_of(("raw", "paper"), 3), noise(0))
+    keep_neighbours(folder)
+    write(collect(plan, runs), runs, tmp_path / "out")
+    return runs, tmp_path / "out"
+
+
+def test_what_a_run_has_kept_is_shown_and_checked(kept):
+    _, out = kept
+    assert {path.name for path in out.iterdir()} == FILES | KEPT | {"film"}
+    assert {path.name for path in (out / "film").iterdir()} == FILM
+    text = (out / "report.md").read_text()
+    assert (
+        text.index("(samples.png)") < text.index("(training.gif)") < text.index("(neighbours.png)")
+    )
+    assert check_tables(out) == []
+
+
+def test_it_stays_where_a_report_is_rebuilt_without_runs(kept):
+    _, out = kept
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    write(read(out), None, out)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_it_goes_where_no_run_has_kept_any(kept, results, runs_dir):
+    _, out = kept
+    (out / "training.mp4").write_bytes(b"old")
+    write(results, runs_dir, out)
+    assert {path.name for path in out.iterdir()} == FILES
+    assert "training.gif" not in (out / "report.md").read_text()
+    assert check_tables(out) == []
+
+
+def test_a_picture_of_a_run_that_went_missing_is_found(kept):
+    _, out = kept
+    (out / "neighbours.png").unlink()
+    assert any("neighbours.png" in line for line in check_tables(out))

@@ -18,7 +18,6 @@ from harness.report.series import drawable
 from harness.report.text import Block
 
 Kind = Literal["blocks", "details", "chart", "bars", "reel", "picture"]
-_NEIGHBOURS = "Generated images, each beside the real images nearest to it"
 
 
 class Part(NamedTuple):
@@ -55,7 +54,7 @@ def contents(results: Results, shown: Shown) -> list[Section]:
         "Learning rate": _chart(rates(drawn)),
         lengths: [*_chart(widths(drawn)), *told.pop(lengths, [])],
         "Samples": _samples(shown),
-        "Nearest real images": _picture(shown.neighbours, _NEIGHBOURS),
+        "Nearest real images": _picture(shown.neighbours, PICTURES["neighbours.png"]),
         "Other metrics": told.pop("Other metrics", []),
         "Time": [*_bars(results), *told.pop("Cost", [])],
     }
