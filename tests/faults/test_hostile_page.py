@@ -29,22 +29,28 @@ HOSTILE = (
 )
 
 
-def hostile_results(text, folder):
-    """Put one text wherever text from outside may stand."""
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """Two runs, one of which failed."""
     plan = plan_of(seeds=(0, 1))
-    ends = {("-", 1): Outcome(Status.FAILED, text)}
-    results = frames.collect(plan, record(plan, folder, outcomes=ends))
+    ends = {("-", 1): Outcome(Status.FAILED, "plain")}
+    return frames.collect(plan, record(plan, tmp_path_factory.mktemp("ended"), outcomes=ends))
+
+
+def hostile(results, text):
+    """Put one text wherever text from outside may stand."""
     machine = {
         **dict.fromkeys(("cpu", "cores", "jobs", "threads", "arithmetic", "python"), text),
         "device": "cpu",
         "libraries": {text: text},
         "kernels": {text: text},
-        "source": {"version": text, "digest": text, "commit": text, "clean": False},
+        "source": {"version": text, "digest": text, "commit": "f" * 40, "clean": False},
         "resumed": [{"run": text, "iteration": text, "same_kind": False, "same_source": False}],
     }
-    spec = plan.spec.model_copy(update={"question": text})
-    plan = replace(plan, spec=spec, experiment=text, tier=text)
-    return replace(results, plan=plan, machine={**machine, "also": [machine]})
+    spec = results.plan.spec.model_copy(update={"question": text})
+    plan = replace(results.plan, spec=spec, experiment=text, tier=text)
+    outcomes = {**results.outcomes, "reason": ["", " ".join(text.split())]}
+    return replace(results, plan=plan, outcomes=outcomes, machine={**machine, "also": [machine]})
 
 
 def shape(root):
@@ -53,10 +59,10 @@ def shape(root):
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_page_shows_text_from_outside_and_nothing_else(text, tmp_path):
+def test_a_page_shows_text_from_outside_and_nothing_else(text, ended):
     film = replace(film_of(), level=text)
-    shown = page(hostile_results(text, tmp_path / "a"), {}, film)
-    plain = tree(page(hostile_results("plain", tmp_path / "b"), {}, replace(film, level="plain")))
+    shown = page(hostile(ended, text), {}, film)
+    plain = tree(page(hostile(ended, "plain"), {}, replace(film, level="plain")))
     root = tree(shown)
     assert shape(root) == shape(plain)
     expected = re.sub("[\ue000-\ue004]", "\ufffd", text) if "\ue001" in text else text
@@ -74,8 +80,8 @@ def plain_count(plain):
 
 
 @pytest.mark.parametrize("text", HOSTILE[10:11])
-def test_text_that_turns_the_direction_stays_in_its_place(text, tmp_path):
-    root = tree(page(hostile_results(text, tmp_path), {}))
+def test_text_that_turns_the_direction_stays_in_its_place(text, ended):
+    root = tree(page(hostile(ended, text), {}))
     wrapped = {"bdi", "code", "title", "svg"}
 
     def outside(node, inside):
@@ -88,8 +94,8 @@ def test_text_that_turns_the_direction_stays_in_its_place(text, tmp_path):
     outside(root.one("body"), False)
 
 
-def test_control_characters_are_shown_as_lost(tmp_path):
-    shown = page(hostile_results("a\x00b\x1bc\x85\x7fd", tmp_path), {})
+def test_control_characters_are_shown_as_lost(ended):
+    shown = page(hostile(ended, "a\x00b\x1bc\x85\x7fd"), {})
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown)
     assert "a\ufffdb\ufffdc" in shown
     shown.encode()
@@ -166,6 +172,6 @@ def test_eight_levels_fit(tmp_path):
     assert len(text.encode()) < 1_000_000
 
 
-def test_a_spec_that_names_templates_runs_none(tmp_path):
-    root = tree(page(hostile_results("{{ plan }}{% raw %}", tmp_path), {}))
+def test_a_spec_that_names_templates_runs_none(ended):
+    root = tree(page(hostile(ended, "{{ plan }}{% raw %}"), {}))
     assert root.one("h1").words == "{{ plan }}{% raw %}"
