@@ -55,7 +55,7 @@ def test_the_switch_changes_images_for_hours(opened):
     shown.get_by_role("radio", name="images shown").focus()
     shown.keyboard.press("ArrowRight")
     assert [views.nth(i).is_visible() for i in range(2)] == [False, True]
-    shown.get_by_text("images shown", exact=True).click()
+    shown.get_by_role("radio", name="images shown").check()
     assert [views.nth(i).is_visible() for i in range(2)] == [True, False]
 
 
@@ -100,6 +100,7 @@ def test_values_are_told_on_hover_and_by_arrow_keys(opened):
     shown = opened()
     plot = shown.locator("#curves .view >> nth=0").locator(".plot").first
     mark = plot.locator(".mark").nth(4)
+    mark.scroll_into_view_if_needed()
     box = mark.bounding_box()
     shown.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     tip = plot.locator(".tip")
@@ -158,7 +159,7 @@ def test_what_is_small_is_still_large_enough_to_read(opened):
     )
     assert min(sizes) >= 10
     boxes = shown.locator("button:visible, summary:visible, .switch label:visible").all()
-    assert all(box.bounding_box()["height"] >= 20 for box in boxes)
+    assert all(box.bounding_box()["height"] >= 24 for box in boxes)
 
 
 @pytest.mark.parametrize("name", ["film", "levels"])

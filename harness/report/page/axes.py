@@ -73,7 +73,7 @@ def axis(
 
 
 def _even(low: float, high: float) -> list[float]:
-    rough = (high - low) / (_MOST_TICKS - 2)
+    rough = (high - low) / (_MOST_TICKS - 1)
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(size * step for step in _STEPS if size * step >= rough * 0.999)
     places = max(0, -math.floor(math.log10(step)))

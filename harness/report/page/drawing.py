@@ -14,6 +14,7 @@ from harness.report.text import Table
 WIDTH, HEIGHT = 460, 310
 LEFT, RIGHT, TOP, BOTTOM = 58, 448, 30, 262
 """The box that values are drawn in."""
+_LINE = 16
 
 
 class Look(NamedTuple):
@@ -61,7 +62,7 @@ class Data:
 class Rule(NamedTuple):
     """A line across the drawing at a value, or down it at a place, and what it says."""
 
-    kind: Literal["floor", "raw", "event"]
+    kind: Literal["floor", "raw", "event", "edge"]
     at: float
     text: str
 
@@ -108,6 +109,11 @@ class Panel:
     down: Sequence[Rule]
     zone: Zone | None
     note: str
+
+    @property
+    def height(self) -> int:
+        """Of the whole drawing; a second line of texts below the axis needs room."""
+        return HEIGHT + (_LINE if any(tick.below for tick in self.x_ticks) else 0)
 
 
 class View(NamedTuple):

@@ -13,11 +13,15 @@ _MOST_PADDING = 8
 
 
 class GridCell(NamedTuple):
-    """A cell: its text, what it sorts by, and how many decimals it has less than its column."""
+    """A cell: its text, what it sorts by, and how many decimals it has less than its column.
+
+    ``whole`` says that it has no decimal point where others of its column have one.
+    """
 
     text: str
     sort: str
     padding: int
+    whole: bool
 
 
 class Grid(NamedTuple):
@@ -33,12 +37,12 @@ def grid(table: Table) -> Grid:
     """Return a table with what sorting and aligning need."""
     columns = [[row[place] for row in table.rows] for place in range(len(table.head))]
     paddings = [
-        [0] * len(column) if place < table.words else _paddings(column)
+        [(0, False)] * len(column) if place < table.words else _paddings(column)
         for place, column in enumerate(columns)
     ]
     rows = [
         [
-            GridCell(text, _sort(text, place < table.words), paddings[place][number])
+            GridCell(text, _sort(text, place < table.words), *paddings[place][number])
             for place, text in enumerate(row)
         ]
         for number, row in enumerate(table.rows)
@@ -59,8 +63,10 @@ def _sort(text: str, word: bool) -> str:
     return "" if number is None else repr(number)
 
 
-def _paddings(column: Sequence[str]) -> list[int]:
+def _paddings(column: Sequence[str]) -> list[tuple[int, bool]]:
     found = [_PLAIN_NUMBER.fullmatch(plain(text)) for text in column]
     decimals = [len(number[1] or "") if number else None for number in found]
     most = max((d for d in decimals if d is not None), default=0)
-    return [0 if d is None else min(most - d, _MOST_PADDING) for d in decimals]
+    return [
+        (0, False) if d is None else (min(most - d, _MOST_PADDING), d == 0 < most) for d in decimals
+    ]

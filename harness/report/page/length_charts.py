@@ -111,7 +111,7 @@ def _shadows(results: Results, level: str, metric: str, found: Sequence[Shadow])
     down = []
     if slots:
         ticks = [*ticks, Tick((edge + RIGHT) / 2, "none fixed")]
-        down = [Rule("event", edge, "")]
+        down = [Rule("edge", edge, "")]
     frame = _frame(results, level, metric, (x.title, ticks), [s.last for _, s in points])
     return replace(frame, down=down), every
 

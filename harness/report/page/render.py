@@ -16,7 +16,7 @@ from harness.report.film import Film
 from harness.report.frames import Results
 from harness.report.page.clocks import BAR, facts
 from harness.report.page.contents import contents
-from harness.report.page.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
+from harness.report.page.drawing import BOTTOM, LEFT, RIGHT, TOP, WIDTH
 from harness.report.page.grids import grid
 from harness.report.page.pictures import Shown, fitting
 from harness.report.posthoc import rebuilt_texts
@@ -26,6 +26,7 @@ MOST_BYTES = 2_000_000
 _FILES = Path(__file__).parent / "files"
 _MARKUP_BYTES = 30_000
 """Room for what surrounds pictures."""
+_MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
 _CONTROLS = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -55,7 +56,7 @@ def _rendered(results: Results, shown: Shown) -> str:
         script=Markup(script),
         policy=_policy(style, script),
         box={"left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM},
-        size={"width": WIDTH, "height": HEIGHT},
+        width=WIDTH,
         bar_length=BAR,
     )
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
@@ -70,7 +71,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"spans": spans, "grid": grid, "px": _px, "kind": _kind}
+    environment.filters |= {
+        "spans": spans,
+        "grid": grid,
+        "px": _px,
+        "kind": _kind,
+        "typeset": _typeset,
+    }
     return environment
 
 
@@ -95,6 +102,13 @@ def _digest(text: str) -> str:
 def _px(value: float) -> str:
     """Return a length of a drawing to a tenth."""
     return f"{value:.1f}".removesuffix(".0")
+
+
+def _typeset(text: str) -> str:
+    """Give numbers a true minus, and keep them on one line with their uncertainty."""
+    return _MINUS.sub("\N{MINUS SIGN}", text).replace(
+        " ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}"
+    )
 
 
 def _kind(block: object) -> str:
