@@ -150,6 +150,9 @@ def test_places_follow_from_values(shown):
     ticks = {float(t.text): float(t.attrs["y"]) - 4.5 for t in whole.all("text", cls="y")}
     where = ys[0] + slopes[0] * np.log(10)
     assert ticks[10.0] == pytest.approx(where, abs=0.2)
+    ends = [ys[0] + slopes[0] * np.log(value) for value in (12, 10)]
+    corners = re.findall(rf"{xs[-1]} ([\d.]+)", raw.one("path", cls="band").attrs["d"])
+    assert [float(y) for y in corners] == pytest.approx(ends, abs=0.2)
 
 
 def test_looks_differ_without_colour(shown):

@@ -101,7 +101,9 @@ def test_a_folder_with_them_is_rebuilt_from_its_rows(results, tmp_path):
     misfit = "posthoc_misfit,100.0,2000,150.0,0.008"
     assert text.count(misfit) == 3
     (folder / "runs.csv").write_text(text.replace(misfit, f"{misfit}9"))
-    assert len(check_tables(folder)) == 1
+    table, page = check_tables(folder)
+    assert "report.md:" in table
+    assert "report.html:" in page
 
 
 def test_each_level_has_its_own_lengths(tmp_path):

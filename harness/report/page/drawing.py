@@ -199,8 +199,8 @@ def _on(y: Axis, value: float) -> bool:
 
 def _drawn(data: Data, y: Axis) -> Drawn:
     runs = _finite_runs(data.points, y)
-    shown = [(point, *map(y.at, _extent(point))) for run in runs for point in run]
-    bars = [(point.x, low, high) for point, low, _, high in shown]
+    shown = [point for run in runs for point in run]
+    bars = [(point.x, y.at(point.last.low), y.at(point.last.high)) for point in shown]
     line = _steps if data.form == "step" else _path
     return Drawn(
         data.name,
@@ -208,7 +208,7 @@ def _drawn(data: Data, y: Axis) -> Drawn:
         "" if data.form == "bars" else "".join(line(run, y) for run in runs),
         "".join(_band(run, y) for run in runs) if data.form == "band" else "",
         bars if data.form == "bars" else [],
-        [Mark(point.x, middle, point.text) for point, _, middle, _ in shown],
+        [Mark(point.x, y.at(point.last.median), point.text) for point in shown],
     )
 
 
