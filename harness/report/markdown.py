@@ -11,10 +11,10 @@ from harness.report.leaderboard import main_table, other_metrics, within_levels
 from harness.report.posthoc import rebuilt_answers, rebuilt_table
 from harness.report.text import (
     Block,
+    Folded,
     Table,
     code,
     emphasis,
-    markdown,
     markdown_blocks,
 )
 from harness.report.wording import number, prose
@@ -51,12 +51,16 @@ def report(results: Results, pictures: Iterable[str]) -> str:
         f"# {prose(plan.experiment)}, {prose(plan.tier)}",
         f"**Question.** {prose(plan.spec.question)}",
         f"**Answer.** {' '.join([answer(results), *rebuilt_answers(results)])}",
-        markdown_blocks(main_table(results)),
-        _reading(results),
+        markdown_blocks(result(results)),
         *(_picture(results, name) for name in PICTURES if name in shown),
         *(f"## {head}\n\n{markdown_blocks(body)}" for head, body in sections(results).items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def result(results: Results) -> list[Block]:
+    """Return the main table and what helps to read it."""
+    return [*main_table(results), *_reading(results)]
 
 
 def sections(results: Results) -> Mapping[str, list[Block]]:
@@ -80,15 +84,14 @@ def readme_table(results: Results) -> str:
     return markdown_blocks([answer(results), *main_table(results)])
 
 
-def reading(results: Results) -> str:
-    """Say what the numbers of the main table are; empty without a metric."""
+def _reading(results: Results) -> list[Block]:
     if not results.metrics:
-        return ""
+        return []
     pairing = "The arms of a run share its trajectory and latents, so seeds are compared in pairs"
     if len(results.plan.levels) > 1:
         pairing = "Levels are trained apart and taken as independent (Welch)"
     best, real = emphasis("Best during training"), emphasis("Real images")
-    return (
+    text = (
         "Medians over the seeds that finished, at the end of training. "
         f"{pairing}; ± is half of the 95 % t interval, and the smallest difference that these "
         "seeds could show. p is adjusted over all comparisons of its kind in the metric (Holm). "
@@ -96,12 +99,7 @@ def reading(results: Results) -> str:
         f"it is picked by looking, so it flatters. {real} is the same metric of the real images "
         "themselves; for distances, between two random halves of them."
     )
-
-
-def _reading(results: Results) -> str:
-    text = markdown(reading(results))
-    head = "<details><summary>How to read the table</summary>"
-    return f"{head}\n\n{text}\n\n</details>" if text else ""
+    return [Folded("How to read the table", [text])]
 
 
 def _picture(results: Results, name: str) -> str:

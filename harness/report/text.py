@@ -65,7 +65,15 @@ class Command:
     text: str
 
 
-Block = str | Table | Items | Command
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What is read on demand, under a summary."""
+
+    summary: str
+    blocks: Sequence[Block]
+
+
+Block = str | Table | Items | Command | Folded
 """A text is a paragraph."""
 
 
@@ -151,5 +159,8 @@ def _block(block: Block) -> str:
             return "\n".join(f"- {markdown(line)}" for line in lines)
         case Command(text):
             return f"```bash\n{text}\n```"
+        case Folded(summary, blocks):
+            head = f"<details><summary>{markdown(summary)}</summary>"
+            return f"{head}\n\n{markdown_blocks(blocks)}\n\n</details>"
         case str():
             return markdown(block)

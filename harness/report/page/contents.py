@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from harness.report.frames import Results
-from harness.report.leaderboard import main_table
-from harness.report.markdown import PICTURES, reading, sections
+from harness.report.markdown import PICTURES, result, sections
 from harness.report.page.clocks import bars
 from harness.report.page.curves_chart import curves
 from harness.report.page.length_charts import half_life, widths
 from harness.report.page.pictures import Shown
 from harness.report.page.rate_chart import rates
 from harness.report.series import drawable
-from harness.report.text import Block
+from harness.report.text import Block, Folded
 
-Kind = Literal["blocks", "details", "chart", "bars", "reel", "picture"]
+Kind = Literal["blocks", "chart", "bars", "reel", "picture"]
 
 
 class Part(NamedTuple):
@@ -42,36 +41,30 @@ class Section(NamedTuple):
 
 def contents(results: Results, shown: Shown) -> list[Section]:
     """Return the sections that have something to show."""
-    told = {heading: [Part("blocks", blocks)] for heading, blocks in sections(results).items()}
+    told = dict(sections(results))
     drawn = drawable(results)
     lengths = "EMA lengths rebuilt after training"
     within = "Every arm within its level"
+    tables = told.pop(within, [])
     first = {
-        "Result": _result(results),
-        within: _folded(told.pop(within, [])),
+        "Result": _told(result(results)),
+        within: _told([Folded("Tables of each level", tables)] if tables else []),
         "Over training": _chart(curves(drawn)),
         "Over the EMA's half-life": _chart(half_life(drawn)),
         "Learning rate": _chart(rates(drawn)),
-        lengths: [*_chart(widths(drawn)), *told.pop(lengths, [])],
+        lengths: [*_chart(widths(drawn)), *_told(told.pop(lengths, []))],
         "Samples": _samples(shown),
         "Nearest real images": _picture(shown.neighbours, PICTURES["neighbours.png"]),
-        "Other metrics": told.pop("Other metrics", []),
-        "Time": [*_bars(results), *told.pop("Cost", [])],
+        "Other metrics": _told(told.pop("Other metrics", [])),
+        "Time": [*_bars(results), *_told(told.pop("Cost", []))],
     }
-    runs = {"Runs": told.pop("Runs", [])}
-    every = {**first, **told, **runs}
+    runs = {"Runs": _told(told.pop("Runs", []))}
+    every = {**first, **{heading: _told(blocks) for heading, blocks in told.items()}, **runs}
     return [Section(heading, parts) for heading, parts in every.items() if parts]
 
 
-def _result(results: Results) -> list[Part]:
-    blocks, text = main_table(results), reading(results)
-    if not blocks:
-        return []
-    return [Part("blocks", blocks), Part("details", [text], "How to read the table")]
-
-
-def _folded(parts: Sequence[Part]) -> list[Part]:
-    return [Part("details", part.value, "Tables of each level") for part in parts]
+def _told(blocks: Sequence[Block]) -> list[Part]:
+    return [Part("blocks", blocks)] if blocks else []
 
 
 def _chart(chart: object) -> list[Part]:
@@ -87,8 +80,7 @@ def _samples(shown: Shown) -> list[Part]:
     parts = _picture(shown.samples, PICTURES["samples.png"])
     if shown.reel is not None:
         parts = [Part("reel", shown.reel)]
-    note: list[Block] = [shown.left_out]
-    return [*parts, Part("blocks", note)] if shown.left_out else parts
+    return [*parts, *_told([shown.left_out] if shown.left_out else [])]
 
 
 def _picture(picture: object, caption: str) -> list[Part]:
