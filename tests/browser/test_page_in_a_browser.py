@@ -34,6 +34,8 @@ def test_a_click_sorts_by_number_and_missing_values_stay_last(opened):
     heading(shown, "half-life").click()
     assert column(shown, 1)[:2] == ["paper", "short"]
     assert column(shown, 2)[2:] == ["", ""]
+    heading(shown, "difference").click()
+    assert column(shown, 1) == ["paper", "short", "mean", "raw"]  # -3.25, -1, 4 and none
     assert shown.locator("th[aria-sort]").count() == 1
     assert shown.locator(FIRST).locator("tfoot").inner_text().startswith("real images")
 
