@@ -34,6 +34,13 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Open the report's page in Debian's Chromium: sorting, switches, phone, paper, contrast."""
+    _install(session, "test", "browser")
+    session.run("pytest", "tests/browser", *session.posargs)
+
+
 @nox.session(name="tests-latest")
 def tests_latest(session: nox.Session) -> None:
     """Run the test suite on the newest version of everything."""

@@ -10,7 +10,8 @@ from harness.report.frames import REAL, Results
 from harness.report.protocols import parts, told
 from harness.report.statistics import Judged
 from harness.report.tables import SummaryLine, difference_between, summary
-from harness.report.wording import code, number
+from harness.report.text import code, markdown
+from harness.report.wording import number
 from harness.spec.vocabulary import RAW
 
 MOST_LEVELS = 6
@@ -18,6 +19,11 @@ MOST_LEVELS = 6
 
 
 def answer(results: Results) -> str:
+    """Return ``answer_text`` as Markdown."""
+    return markdown(answer_text(results))
+
+
+def answer_text(results: Results) -> str:
     """Say which arm, or which level, is best in the main metric, and how surely.
 
     Numbers of several protocols are answered for one after another.

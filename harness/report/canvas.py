@@ -6,7 +6,6 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import quantiles
 from typing import TYPE_CHECKING, Any
 
 from matplotlib import rc_context
@@ -98,18 +97,6 @@ def scale_y(axes: Axes, values: Iterable[float]) -> None:
     if known and min(known) > 0 and max(known) > 10 * min(known):
         axes.set_yscale("log")
         plain_log(axes, "y")
-
-
-def fenced(limits: tuple[float, float], values: Sequence[float]) -> tuple[float, float]:
-    """Return limits that leave out values far from the rest (3 interquartile ranges)."""
-    known = [value for value in values if math.isfinite(value)]
-    if len(known) < 8:
-        return limits
-    first, _, third = quantiles(known)
-    reach = 3 * (third - first)
-    if reach == 0:
-        return limits
-    return max(limits[0], first - reach), min(limits[1], third + reach)
 
 
 def plain_log(axes: Axes, which: str) -> None:

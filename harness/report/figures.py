@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from harness.report.answer import main_metric, of_interest, shown_levels, title
+from harness.report.answer import main_metric, shown_levels, title
 from harness.report.canvas import (
     KIMG,
     RAW_LOOK,
     Look,
-    fenced,
     figure,
     legend,
     look,
     png,
     scale_y,
 )
-from harness.report.ema_figure import FLOOR, ema, floor
+from harness.report.ema_figure import ema, floor
 from harness.report.frames import Cell, Results
 from harness.report.posthoc_figure import posthoc
 from harness.report.rate_figure import reduce_lr
+from harness.report.series import FLOOR, Line, fenced, lines, over_training
 from harness.report.statistics import Spread, spread
-from harness.report.tables import summary
 from harness.spec.vocabulary import RAW
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def curves(results: Results) -> bytes | None:
     for axes, since in zip(panels, (0.0, results.plan.spec.kimg / 2), strict=True):
         spreads = {}
         for name, (cell, style) in series.items():
-            points = _over_training(results, cell)
+            points = over_training(results, cell)
             spreads[name] = {kimg: s for kimg, s in points.items() if kimg >= since}
             _band(axes, spreads[name], style, name)
         shown = [v for p in spreads.values() for s in p.values() for v in (s.low, s.high)]
@@ -65,28 +64,15 @@ DRAWINGS: Mapping[str, Callable[[Results], bytes | None]] = {
 
 
 def _series(results: Results, metric: str) -> dict[str, tuple[Cell, Look]]:
-    levels = shown_levels(results)
-    if len(levels) == 1:
-        cells = {arm.name: Cell(levels[0], arm.name, metric) for arm in results.plan.arms}
-        looks = [RAW_LOOK, *map(look, range(len(cells)))]
-        found = {name: (cell, looks[i]) for i, (name, cell) in enumerate(cells.items())}
-    else:
-        lines = [line for line in summary(results) if line.cell.quantity == metric]
-        found = {}
-        for i, level in enumerate(levels):
-            color = (RAW_LOOK if i == 0 else look(i - 1)).color
-            for arm in of_interest(lines) if lines else []:
-                style = Look(color, "-" if arm == RAW else "--", "o" if arm == RAW else "^")
-                found[f"{level}, {arm}"] = (Cell(level, arm, metric), style)
-    return {name: value for name, value in found.items() if value[0] in results.curves}
+    levelled = len(shown_levels(results)) > 1
+    return {line.name: (line.cell, _look(line, levelled)) for line in lines(results, metric)}
 
 
-def _over_training(results: Results, cell: Cell) -> dict[float, Spread]:
-    points: dict[float, list[float]] = {}
-    for curve in results.curves[cell].values():
-        for kimg, value in curve:
-            points.setdefault(kimg, []).append(value)
-    return {kimg: spread(points[kimg]) for kimg in sorted(points)}
+def _look(line: Line, levelled: bool) -> Look:
+    own = RAW_LOOK if line.place == 0 else look(line.place - 1)
+    if not levelled:
+        return own
+    return Look(own.color, "-", "o") if line.cell.arm == RAW else Look(own.color, "--", "^")
 
 
 def _band(axes: Axes, points: Mapping[float, Spread], style: Look, name: str) -> None:

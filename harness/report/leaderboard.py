@@ -13,50 +13,57 @@ from harness.report.frames import REAL, Results
 from harness.report.protocols import parts
 from harness.report.statistics import Judged, Spread
 from harness.report.tables import SummaryLine, summary
-from harness.report.wording import code, decimals, number, p_text, plus_minus, table
+from harness.report.text import REAL_IMAGES, Block, Table, code, strong
+from harness.report.wording import decimals, number, p_text, plus_minus
+from harness.spec.vocabulary import RAW
 
 
-def main_table(results: Results) -> str:
+def main_table(results: Results) -> list[Block]:
     """Return the main metric by arm, or by level for the arms of interest; a table a protocol."""
     return _each(results, _main_table)
 
 
-def _each(results: Results, write: Callable[[Results], str]) -> str:
-    texts = map(write, parts(results, main_metric(results)))
-    return "\n\n".join(text for text in texts if text)
+def _each(results: Results, write: Callable[[Results], list[Block]]) -> list[Block]:
+    return [block for one in parts(results, main_metric(results)) for block in write(one)]
 
 
-def _main_table(results: Results) -> str:
+def _main_table(results: Results) -> list[Block]:
     metric = main_metric(results)
     lines = [line for line in summary(results) if line.cell.quantity == metric]
     if not lines:
-        return ""
+        return []
     if len(results.plan.levels) == 1:
-        return _arm_table(lines)
+        return [_arm_table(lines)]
     arms = of_interest(lines)
     measured = [line for arm in arms for line in lines if line.cell.arm == arm]
-    return _level_table([*measured, *_distinct_real(results, lines)], results.plan.levels[0])
+    return [_level_table([*measured, *_distinct_real(results, lines)], results.plan.levels[0])]
 
 
-def _arm_table(lines: Sequence[SummaryLine]) -> str:
-    head = ["arm", "half-life (kimg)", *_value_head(lines), "difference to `raw`", "p (Holm)"]
+def _arm_table(lines: Sequence[SummaryLine]) -> Table:
+    head = [
+        "arm",
+        "half-life (kimg)",
+        *_value_head(lines),
+        f"difference to {code(RAW)}",
+        "p (Holm)",
+    ]
     head = [*head, "EMA error"]
     values = _values(lines)
     rows = [
         [_arm_name(line), _half_life(line), *value, *_difference(line.to_raw), _error(line)]
         for line, value in zip(lines, values, strict=True)
     ]
-    return table(head, _real_last(lines, rows))
+    return Table(head, _real_last(lines, rows))
 
 
-def _level_table(lines: Sequence[SummaryLine], first: str) -> str:
+def _level_table(lines: Sequence[SummaryLine], first: str) -> Table:
     head = ["level", "arm", *_value_head(lines), f"difference to {code(first)}", "p (Holm)"]
     values = _values(lines)
     rows = [
         [code(line.cell.level), _arm_name(line), *value, *_difference(line.to_first)]
         for line, value in zip(lines, values, strict=True)
     ]
-    return table(head, _real_last(lines, rows), words=2)
+    return Table(head, _real_last(lines, rows), words=2)
 
 
 def _distinct_real(results: Results, lines: Sequence[SummaryLine]) -> list[SummaryLine]:
@@ -129,11 +136,11 @@ def _difference(judged: Judged | None) -> list[str]:
 
 
 def _bold(text: str, best: bool) -> str:
-    return f"**{text}**" if best and text else text
+    return strong(text) if best else text
 
 
 def _arm_name(line: SummaryLine) -> str:
-    return "*real images*" if line.cell.arm == REAL else code(line.cell.arm)
+    return REAL_IMAGES if line.cell.arm == REAL else code(line.cell.arm)
 
 
 def _half_life(line: SummaryLine) -> str:
@@ -144,7 +151,9 @@ def _error(line: SummaryLine) -> str:
     """Return one digit of it, and say so where it is too large."""
     if line.ema_error is None:
         return ""
-    return f"{line.ema_error:.0e}" + ("" if line.ema_error <= LIMIT else " **not this average**")
+    return f"{line.ema_error:.0e}" + (
+        "" if line.ema_error <= LIMIT else f" {strong('not this average')}"
+    )
 
 
 def _metric_head(metric: str) -> str:
@@ -153,14 +162,14 @@ def _metric_head(metric: str) -> str:
     return title(metric) + (f" ({quantity.unit})" if quantity.unit else "") + arrow
 
 
-def other_metrics(results: Results) -> str:
+def other_metrics(results: Results) -> list[Block]:
     """Return medians of the other metrics: a column for each protocol, never two in one."""
     lines = {tuple(line.cell): line for line in summary(results)}
     measured = dict.fromkeys(metric for _, _, metric in lines)
     main = plain(main_metric(results) or "")
     metrics = [metric for metric in measured if plain(metric) != main]
     if not metrics:
-        return ""
+        return []
     rows = list(dict.fromkeys((level, arm) for level, arm, _ in lines))
     rows = [row for row in rows if row[1] != REAL] + [row for row in rows if row[1] == REAL]
     columns = []
@@ -170,27 +179,28 @@ def other_metrics(results: Results) -> str:
         columns.append({row: f"{median} ({span})" for row, (_, median, span, *_) in texts})
     levelled = len(results.plan.levels) > 1
     body = [
-        [*([code(level)] if levelled else []), "*real images*" if arm == REAL else code(arm)]
+        [*([code(level)] if levelled else []), REAL_IMAGES if arm == REAL else code(arm)]
         + [column.get((level, arm), "") for column in columns]
         for level, arm in rows
     ]
     words = ["level", "arm"] if levelled else ["arm"]
     head = [*words, *(_metric_head(metric) for metric in metrics)]
-    return table(head, body, words=len(words))
+    return [Table(head, body, words=len(words))]
 
 
-def within_levels(results: Results) -> str:
+def within_levels(results: Results) -> list[Block]:
     """Return every arm of each level against raw; nothing where there is one level or arm."""
     return _each(results, _within_levels)
 
 
-def _within_levels(results: Results) -> str:
+def _within_levels(results: Results) -> list[Block]:
     metric = main_metric(results)
     lines = [line for line in summary(results) if line.cell.quantity == metric]
     if len(results.plan.levels) == 1 or not any(line.to_raw for line in lines):
-        return ""
-    return "\n\n".join(
-        f"{code(level)}\n\n{_arm_table(own)}"
+        return []
+    return [
+        block
         for level in results.plan.levels
         if (own := [line for line in lines if line.cell.level == level])
-    )
+        for block in (code(level), _arm_table(own))
+    ]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from harness.report import provenance
-from harness.report.answer import MOST_LEVELS, answer, main_metric, title
+from harness.report.answer import MOST_LEVELS, answer, answer_text, main_metric, title
 from harness.report.frames import Results
 from harness.report.leaderboard import main_table, other_metrics, within_levels
 from harness.report.posthoc import rebuilt_answers, rebuilt_table
 from harness.report.sureness import each_comparison, flags, main_noise, noise_table, reading
-from harness.report.wording import code, number, prose, table
+from harness.report.text import Block, Table, code, markdown_blocks
+from harness.report.wording import number, prose
 from harness.spec.vocabulary import RAW
 
 PICTURES = {
@@ -44,31 +45,45 @@ def report(results: Results, pictures: Iterable[str]) -> str:
         f"# {prose(plan.experiment)}, {prose(plan.tier)}",
         f"**Question.** {prose(plan.spec.question)}",
         f"**Answer.** {' '.join([answer(results), *rebuilt_answers(results)])}",
-        main_table(results),
-        *flags(results, main=True),
-        main_noise(results),
-        reading(results),
-        each_comparison(results),
+        markdown_blocks(result(results)),
         *(_picture(results, name) for name in PICTURES if name in shown),
-        *_section("Every arm within its level", within_levels(results)),
-        *_section("EMA lengths rebuilt after training", rebuilt_table(results)),
-        *_section("Other metrics", other_metrics(results)),
-        *flags(results, main=False),
-        *_section("Evaluation noise", noise_table(results)),
-        *_section("Arms", _arms(results)),
-        *_section("Protocol", provenance.protocol(results)),
-        *_section("Cost", provenance.cost(results)),
-        *_section("Runs", provenance.outcomes(results)),
-        *_section("Machine", provenance.machine(results)),
-        *_section("Reproduce", provenance.reproduce(results)),
+        *(f"## {head}\n\n{markdown_blocks(body)}" for head, body in sections(results).items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def result(results: Results) -> list[Block]:
+    """Return the main table and what helps to read it."""
+    return [
+        *main_table(results),
+        *flags(results, main=True),
+        *main_noise(results),
+        *reading(results),
+        *each_comparison(results),
+    ]
+
+
+def sections(results: Results) -> Mapping[str, list[Block]]:
+    """Return what follows the main table and the pictures, by heading, in order."""
+    every = {
+        "Every arm within its level": within_levels(results),
+        "EMA lengths rebuilt after training": rebuilt_table(results),
+        "Other metrics": [*other_metrics(results), *flags(results, main=False)],
+        "Evaluation noise": noise_table(results),
+        "Arms": _arms(results),
+        "Protocol": provenance.protocol(results),
+        "Cost": provenance.cost(results),
+        "Runs": provenance.outcomes(results),
+        "Machine": provenance.machine(results),
+        "Reproduce": provenance.reproduce(results),
+    }
+    return {heading: blocks for heading, blocks in every.items() if blocks}
+
+
 def readme_table(results: Results) -> str:
     """Return the answer and the main table, for a block of the README."""
-    parts = (answer(results), main_table(results), *flags(results, main=True))
-    return "\n\n".join(part for part in parts if part)
+    parts = [answer_text(results), *main_table(results), *flags(results, main=True)]
+    return markdown_blocks(parts)
 
 
 def _picture(results: Results, name: str) -> str:
@@ -80,11 +95,7 @@ def _picture(results: Results, name: str) -> str:
     return f"![{caption}]({name})\n\n*{caption}.*"
 
 
-def _section(heading: str, body: str) -> list[str]:
-    return [f"## {heading}", body] if body else []
-
-
-def _arms(results: Results) -> str:
+def _arms(results: Results) -> list[Block]:
     head = ["arm", "mode", "momentum", "decay", "half-life (kimg)", "span of the run"]
     head += ["updated every (it)", "from (it)"]
     rows = [
@@ -96,7 +107,7 @@ def _arms(results: Results) -> str:
         for arm in results.plan.arms
         if arm.name != RAW
     ]
-    return table(head, rows, words=2) if rows else ""
+    return [Table(head, rows, words=2)] if rows else []
 
 
 def _exact(value: float | None) -> str:

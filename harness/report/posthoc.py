@@ -13,7 +13,8 @@ from harness.report.frames import Cell, Results
 from harness.report.protocols import splits
 from harness.report.statistics import Judged, Spread, judged, spread
 from harness.report.tables import difference_to_raw
-from harness.report.wording import code, decimals, number, p_text, plus_minus, table
+from harness.report.text import Block, Table, code, emphasis, markdown
+from harness.report.wording import decimals, number, p_text, plus_minus
 from harness.spec.schema import live_twins, rebuilt_arms
 from harness.spec.vocabulary import RAW
 
@@ -67,6 +68,11 @@ def lengths(results: Results, level: str, metric: str) -> list[Length]:
 
 
 def rebuilt_answers(results: Results) -> list[str]:
+    """Return ``rebuilt_texts`` as Markdown."""
+    return [*map(markdown, rebuilt_texts(results))]
+
+
+def rebuilt_texts(results: Results) -> list[str]:
     """Say for each level which length is best in the main metric, and how surely."""
     found = (
         (level, lengths(results, level, metric))
@@ -82,35 +88,34 @@ def _protocols(results: Results) -> list[str]:
     return splits(results).get(plain(metric), [metric])
 
 
-def rebuilt_table(results: Results) -> str:
+def rebuilt_table(results: Results) -> list[Block]:
     """Return the main metric by rebuilt length, beside the live shadows; empty without any."""
-    return "\n\n".join(
-        text for metric in _protocols(results) if (text := _rebuilt_table(results, metric))
-    )
+    return [block for name in _protocols(results) for block in _rebuilt_table(results, name)]
 
 
-def _rebuilt_table(results: Results, metric: str) -> str:
+def _rebuilt_table(results: Results, metric: str) -> list[Block]:
     found = [one for level in results.plan.levels for one in lengths(results, level, metric)]
     if not found:
-        return ""
+        return []
     levelled = len(results.plan.levels) > 1
     head = [*(["level"] if levelled else []), "sigma_rel", "width (kimg)", "seeds", title(metric)]
-    head += ["min to max", "difference to `raw`", "p (Holm)", "density off by"]
+    head += ["min to max", f"difference to {code(RAW)}", "p (Holm)", "density off by"]
     head += ["live shadow", "its value", "its weights off by"]
     places = decimals([one.value.median for one in found])
     rows = [
         [*([code(one.cell.level)] if levelled else []), *_row(results, one, places)]
         for one in found
     ]
-    return f"{table(head, rows)}\n\n{_READING}"
+    return [Table(head, rows), _READING]
 
 
 _READING = (
     "Each line is an average that was not kept in training but rebuilt from snapshots of two "
-    "(arXiv 2312.02696, section 3.2). *Width* is the standard deviation of the times that it "
-    "averages over. *Density off by* is the relative distance of the rebuilt weighting of time to "
-    "the one asked for. Where a shadow of the same width was averaged in training, its metric and "
-    "the largest relative difference of the two networks' weights over the seeds stand beside it."
+    f"(arXiv 2312.02696, section 3.2). {emphasis('Width')} is the standard deviation of the times "
+    f"that it averages over. {emphasis('Density off by')} is the relative distance of the rebuilt "
+    "weighting of time to the one asked for. Where a shadow of the same width was averaged in "
+    "training, its metric and the largest relative difference of the two networks' weights over "
+    "the seeds stand beside it."
 )
 
 

@@ -10,7 +10,8 @@ from harness.report.answer import main_metric, shown_levels, title
 from harness.report.canvas import RAW_LOOK, figure, legend, look, plain_log, png, scale_y
 from harness.report.frames import Cell, Results
 from harness.report.posthoc import Length, lengths
-from harness.report.statistics import Spread, spread
+from harness.report.series import last_of
+from harness.report.statistics import Spread
 from harness.spec.vocabulary import RAW
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _panel(axes: Axes, results: Results, level: str, found: Sequence[Length]) ->
     """Draw one level and return what was drawn."""
     metric = found[0].cell.quantity
     known = [one for one in found if math.isfinite(one.value.mean)]
-    raw = _finite([_last(results, level, RAW, metric)])
+    raw = _finite([last_of(results, Cell(level, RAW, metric))])
     for s in raw:
         axes.axhspan(s.low, s.high, color=RAW_LOOK.color, alpha=0.07, lw=0)
         axes.axhline(s.median, color=RAW_LOOK.color, lw=1.4, label=RAW)
@@ -60,8 +61,8 @@ def _panel(axes: Axes, results: Results, level: str, found: Sequence[Length]) ->
         lw=1.6,
         label=_REBUILT,
     )
-    twins = [(one.sigma_rel, _last(results, level, one.twin, metric)) for one in known if one.twin]
-    _marks(axes, [(x, s) for x, s in twins if s is not None and math.isfinite(s.mean)])
+    twins = [(one, last_of(results, Cell(level, one.twin, metric))) for one in known if one.twin]
+    _marks(axes, [(one.sigma_rel, last) for one, last in twins if last])
     _length_axes(axes, results.run(level).spec.kimg)
     return [*raw, *values]
 
@@ -104,11 +105,6 @@ def _length_axes(axes: Axes, kimg: float) -> None:
     above.spines[["top", "right"]].set_visible(False)
     above.tick_params(labelsize=9.5)
     above.set_xlabel("the same in kimg", fontsize=9.5)
-
-
-def _last(results: Results, level: str, arm: str, metric: str) -> Spread | None:
-    last = results.last(Cell(level, arm, metric))
-    return spread([*last.values()]) if last else None
 
 
 def _finite(spreads: Sequence[Spread | None]) -> list[Spread]:

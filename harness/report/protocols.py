@@ -10,7 +10,7 @@ from harness.plan.expand import ONLY_LEVEL
 from harness.records.protocols import Protocol, differing, plain, shown
 from harness.records.quantities import lookup
 from harness.report.frames import Results
-from harness.report.wording import code, prose, table
+from harness.report.text import Block, Folded, Table, code, outside
 
 _SHORT = {
     "extractor": "{}",
@@ -53,26 +53,24 @@ def told(results: Results) -> list[str]:
     ]
 
 
-def section(results: Results) -> str:
+def section(results: Results) -> list[Block]:
     """Return each metric's fingerprint and facts; the whole of them folded."""
     if not results.metrics:
-        return ""
+        return []
     held = {name: results.protocols.get(name) for name in results.metrics}
     known = {name: one for name, one in held.items() if one is not None}
     if not known:
-        return "Fingerprints: not recorded, as these runs are of an earlier version."
+        return ["Fingerprints: not recorded, as these runs are of an earlier version."]
     rows = [
         [_title(name), code(one.fingerprint), _short(one)] if one else [_title(name), _UNKNOWN, ""]
         for name, one in held.items()
     ]
-    facts = table(["measured", "fact", "value"], _facts(known), words=3)
-    return "\n\n".join(
-        [
-            *told(results),
-            table(["metric", "fingerprint", "measured with"], rows, words=3),
-            f"<details><summary>Every fact of these protocols</summary>\n\n{facts}\n\n</details>",
-        ]
-    )
+    facts = Table(["measured", "fact", "value"], _facts(known), words=3)
+    return [
+        *told(results),
+        Table(["metric", "fingerprint", "measured with"], rows, words=3),
+        Folded("Every fact of these protocols", [facts]),
+    ]
 
 
 _UNKNOWN = "not recorded"
@@ -113,14 +111,14 @@ def _seeds(level: str, seeds: Sequence[int], every: Sequence[int]) -> str:
 def _differences(protocols: Sequence[Protocol | None]) -> str:
     known = [one for one in protocols if one is not None]
     names = dict.fromkeys(name for pair in pairwise(known) for name in differing(*pair))
-    said = [f"{name} ({', '.join(prose(shown(one, name)) for one in known)})" for name in names]
+    said = [f"{name} ({', '.join(outside(shown(one, name)) for one in known)})" for name in names]
     unknown = ["Of one no facts were recorded."] if len(known) < len(protocols) else []
     return " ".join([*([f"They differ in {', '.join(said)}."] if said else []), *unknown])
 
 
 def _short(protocol: Protocol) -> str:
     return ", ".join(
-        words.format(prose(shown(protocol, name)))
+        words.format(outside(shown(protocol, name)))
         for name, words in _SHORT.items()
         if name in protocol.facts
     )
@@ -133,6 +131,6 @@ def _facts(protocols: Mapping[str, Protocol]) -> list[list[str]]:
         for name, value in one.facts.items():
             metrics.setdefault((name, str(value)), []).append(_title(metric))
     return [
-        ["all" if len(of) == len(protocols) else ", ".join(of), code(name), prose(value)]
+        ["all" if len(of) == len(protocols) else ", ".join(of), code(name), outside(value)]
         for (name, value), of in metrics.items()
     ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.report.answer import main_metric, shown_levels
+from harness.report.answer import main_metric
 from harness.report.canvas import GREY, KIMG, figure, legend, plain_log, png, scale_y
-from harness.report.frames import RUN, Cell, Curve, Results
+from harness.report.frames import Results
+from harness.report.series import Watched, watched
 from harness.spec.vocabulary import RAW
 
 if TYPE_CHECKING:
@@ -15,17 +17,16 @@ if TYPE_CHECKING:
 
 def reduce_lr(results: Results) -> bytes | None:
     """Draw, for each level's first seed, the watched metric, its best value and the rate."""
-    levels = [level for level in shown_levels(results) if results.finished[level]]
-    if not any(results.run(level).reduce_lr for level in levels):
+    every = watched(results)
+    if not every:
         return None
-    drawing, [upper, lower] = figure([1.0] * len(levels), (1.2, 1))
-    watched: list[float] = []
-    for top, bottom, level in zip(upper, lower, levels, strict=True):
-        watched += _watched(top, results, level)
-        _rate(bottom, results, level)
-        top.set_title(_heading(results, level), fontsize=9.5)
+    drawing, [upper, lower] = figure([1.0] * len(every), (1.2, 1))
+    for top, bottom, seen in zip(upper, lower, every, strict=True):
+        _seen(top, seen)
+        _rate(bottom, seen)
+        top.set_title(heading(results, seen), fontsize=9.5)
         bottom.set_xlabel(KIMG)
-    scale_y(upper[0], watched)
+    scale_y(upper[0], [value for seen in every for _, value in seen.measured])
     lower[0].set_yscale("log")
     plain_log(lower[0], "y")
     upper[0].set_ylabel("watched metric")
@@ -34,50 +35,31 @@ def reduce_lr(results: Results) -> bytes | None:
     return png(drawing)
 
 
-def _watched(axes: Axes, results: Results, level: str) -> list[float]:
-    rule = results.run(level).reduce_lr
-    if rule is None:
-        kimg, values = _of_run(results, Cell(level, RAW, main_metric(results) or ""))
-        axes.plot(kimg, values, color=GREY, marker="o", markersize=3.5, lw=1.2)
-        return values
-    kimg, values = _of_run(results, Cell(level, RUN, "reduce_lr/value"))
+def _seen(axes: Axes, seen: Watched) -> None:
+    if seen.rule is None:
+        axes.plot(*_axes(seen.measured), color=GREY, marker="o", markersize=3.5, lw=1.2)
+        return
+    kimg, values = _axes(seen.measured)
     axes.plot(kimg, values, color="black", marker="o", markersize=3.5, lw=1.2, label="measured")
-    kimg, best = _of_run(results, Cell(level, RUN, "reduce_lr/best"))
-    axes.step(kimg, best, where="post", color="#117733", lw=1.6, label="best so far")
-    s = rule.scheduler
-    sign = -1 if s.mode == "min" else 1
-    passed = [
-        b + sign * (s.threshold * abs(b) if s.threshold_mode == "rel" else s.threshold)
-        for b in best
-    ]
-    axes.step(
-        kimg, passed, where="post", color="#CC6677", ls="--", lw=1.1, label="has to be passed"
-    )
-    for i, at in enumerate(_lowered(results, level)):
+    best, passed = _axes(seen.best), _axes(seen.passed)
+    axes.step(*best, where="post", color="#117733", lw=1.6, label="best so far")
+    axes.step(*passed, where="post", color="#CC6677", ls="--", lw=1.1, label="has to be passed")
+    for i, (at, _, _) in enumerate(seen.lowered):
         axes.axvline(at, color="#332288", ls=":", lw=1.2, label="" if i else "lowered")
-    return values
 
 
-def _rate(axes: Axes, results: Results, level: str) -> None:
-    kimg, rates = _of_run(results, Cell(level, RUN, "train/lr"))
-    axes.step(kimg, rates, where="post", color="#332288", lw=1.6)
-    for at in _lowered(results, level):
+def _rate(axes: Axes, seen: Watched) -> None:
+    axes.step(*_axes(seen.rate), where="post", color="#332288", lw=1.6)
+    for at, _, _ in seen.lowered:
         axes.axvline(at, color="#332288", ls=":", lw=1.2)
 
 
-def _lowered(results: Results, level: str) -> list[float]:
-    kimg, new = _of_run(results, Cell(level, RUN, "reduce_lr/new_lr"))
-    _, old = _of_run(results, Cell(level, RUN, "reduce_lr/old_lr"))
-    return [at for at, after, before in zip(kimg, new, old, strict=True) if after < before]
+def _axes(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [kimg for kimg, _ in points], [value for _, value in points]
 
 
-def _of_run(results: Results, cell: Cell) -> tuple[list[float], list[float]]:
-    seed = results.finished[cell.level][0]
-    curve: Curve = results.curves.get(cell, {}).get(seed, [])
-    return [kimg for kimg, _ in curve], [value for _, value in curve]
-
-
-def _heading(results: Results, level: str) -> str:
-    rule = results.run(level).reduce_lr
-    watched = f"no rule; {main_metric(results)}/{RAW}" if rule is None else rule.val_metric
-    return f"{level}, seed {results.finished[level][0]}\n{watched}"
+def heading(results: Results, seen: Watched) -> str:
+    """Name a panel: level, seed, and the metric that its rule watched."""
+    rule = seen.rule
+    what = f"no rule; {main_metric(results)}/{RAW}" if rule is None else rule.val_metric
+    return f"{seen.level}, seed {seen.seed}\n{what}"

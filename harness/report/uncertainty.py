@@ -12,7 +12,8 @@ from harness.report.frames import Cell, Results
 from harness.report.intervals import Components, Interval
 from harness.report.statistics import Judged
 from harness.report.tables import summary
-from harness.report.wording import code, decimals, number
+from harness.report.text import code
+from harness.report.wording import decimals, number
 from harness.spec.sample_size import too_few
 from harness.spec.vocabulary import RAW
 

@@ -21,6 +21,7 @@ from harness.records.protocols import Protocol, difference, plain
 from harness.report import film
 from harness.report.frames import Cell, Results, read
 from harness.report.markdown import PICTURES, readme_table
+from harness.report.page.folder import check_page
 from harness.report.statistics import t_quantile
 from harness.report.tables import EMA_ERROR
 from harness.report.wording import decimals, number
@@ -90,7 +91,7 @@ def check_tables(folder: Path) -> list[str]:
             problems.append(f"{path}: is missing")
         else:
             problems += _differences(path, 1, read_record(path), rebuilt)
-    return problems
+    return problems + check_page(results, folder)
 
 
 def check_certificates(results: Results) -> list[str]:

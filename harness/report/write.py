@@ -3,15 +3,13 @@
 ::
 
     spec.yaml  machine.json  protocols.json  runs.csv  outcomes.csv     the evidence
-    summary.csv  timing.csv  report.md                  rebuilt from it, to the byte
+    summary.csv  timing.csv  report.md  report.html     rebuilt from it, to the byte
     curves.png  ema.png  posthoc.png  reduce_lr.png                 where there is one to show
     samples.png  training.gif  neighbours.png  film/                where a run has kept some
     training.mp4                                                    where it was asked for
 """
 
-import math
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import OutputError
@@ -22,11 +20,12 @@ from harness.report import film as films
 from harness.report.film import Film
 from harness.report.frames import Results
 from harness.report.markdown import OF_ONE_RUN, PICTURES, report
+from harness.report.page.folder import FILE, page_of
+from harness.report.series import drawable
 from harness.report.tables import summary_text, timing_text
 from harness.report.tabular import table_text
 
 VIDEO = "training.mp4"
-_FARTHEST = 1e100
 
 
 def write(results: Results, runs_dir: Path | None, folder: Path, *, video: bool = False) -> None:
@@ -65,6 +64,7 @@ def write(results: Results, runs_dir: Path | None, folder: Path, *, video: bool 
         films.write(folder, film)
     for name, text in tables_of(results, {*drawn, *kept}).items():
         write_atomically(folder / name, text)
+    write_atomically(folder / FILE, page_of(results, folder))
 
 
 def tables_of(results: Results, pictures: Iterable[str] = tuple(PICTURES)) -> dict[str, str]:
@@ -79,7 +79,7 @@ def tables_of(results: Results, pictures: Iterable[str] = tuple(PICTURES)) -> di
 def _drawn(results: Results) -> dict[str, bytes]:
     from harness.report import figures  # matplotlib takes a second to load
 
-    shown = _drawable(results)
+    shown = drawable(results)
     drawn = {name: draw(shown) for name, draw in figures.DRAWINGS.items()}
     return {name: content for name, content in drawn.items() if content is not None}
 
@@ -102,15 +102,6 @@ def _of_one_run(
         drawn["training.gif"] = moving.gif(frames, arms)
         drawn[VIDEO] = moving.mp4(frames, arms) if video else None
     return {name: content for name, content in drawn.items() if content is not None}, film
-
-
-def _drawable(results: Results) -> Results:
-    """Leave out what no axis reaches: matplotlib fails near the largest floats."""
-    values = results.rows["value"]
-    if not any(abs(value) > _FARTHEST for value in values):
-        return results
-    shown = [math.nan if abs(value) > _FARTHEST else value for value in values]
-    return replace(results, rows={**results.rows, "value": shown})
 
 
 def _remove(path: Path) -> None:

@@ -12,6 +12,7 @@ from report_records import plan_of, record
 
 from harness.cli import main
 from harness.report import figures, frames, provenance
+from harness.report.text import markdown_blocks
 from harness.report.wording import prose
 
 HOSTILE = (
@@ -127,6 +128,7 @@ def test_a_report_holds_no_markup_from_outside(text, reported, ledger, whole, ca
 @pytest.mark.parametrize("name", ["x; touch canary", "$(touch canary)", "`touch canary`", "<b>"])
 def test_the_command_of_a_report_runs_nothing_else(name, tmp_path):
     plan = replace(plan_of(seeds=(0,)), experiment=name)
-    text = provenance.reproduce(frames.collect(plan, record(plan, tmp_path)))
+    blocks = provenance.reproduce(frames.collect(plan, record(plan, tmp_path)))
+    text = markdown_blocks(blocks)
     command = text.splitlines()[1]
     assert shlex.split(command) == ["harness", "run", f"experiments/{name}.yaml", "--tier", "quick"]

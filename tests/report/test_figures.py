@@ -8,7 +8,7 @@ from PIL import Image
 from report_records import FID, SHADOWS, plan_of, record
 
 from harness.records.types import Outcome, Row, Status
-from harness.report import canvas, ema_figure, figures, frames, rate_figure
+from harness.report import canvas, ema_figure, figures, frames, rate_figure, series
 from harness.report.answer import shown_levels
 from harness.report.frames import collect
 from harness.report.markdown import report
@@ -128,10 +128,10 @@ def test_no_two_series_look_alike():
 
 def test_outliers_are_fenced_out_of_a_close_view():
     values = [*np.linspace(10, 12, 20), 100.0]
-    low, high = canvas.fenced((5.0, 110.0), values)
+    low, high = series.fenced((5.0, 110.0), values)
     assert low < 10
     assert 12 < high < 20
-    assert canvas.fenced((0.0, 1.0), [3.0] * 20) == (0.0, 1.0)
+    assert series.fenced((0.0, 1.0), [3.0] * 20) == (0.0, 1.0)
 
 
 def test_of_many_levels_figures_show_the_first_and_the_best(tmp_path):

@@ -10,6 +10,7 @@ from harness.records.types import Outcome, Row, Status
 from harness.report import frames, posthoc_figure
 from harness.report.markdown import report
 from harness.report.posthoc import lengths, rebuilt_answers, rebuilt_table
+from harness.report.text import markdown_blocks
 from harness.report.verify import check_tables
 from harness.report.write import write
 from harness.spec.load import apply_override, validated
@@ -58,7 +59,8 @@ def test_lengths_rise_and_know_their_span_and_their_twin(results):
 
 
 def test_the_table_has_a_line_for_each_length(results):
-    lines = [line for line in rebuilt_table(results).splitlines() if line.startswith("| 0.")]
+    text = markdown_blocks(rebuilt_table(results))
+    lines = [line for line in text.splitlines() if line.startswith("| 0.")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert [line[0] for line in cells] == ["0.05", "0.08", "0.12"]
     assert cells[1][:5] == ["0.08", "8.00", "3", "3.500", "2.500 to 4.500"]
@@ -85,7 +87,7 @@ def test_a_report_without_them_does_not_speak_of_them(tmp_path):
     plan = plan_of()
     results = frames.collect(plan, record(plan, tmp_path))
     assert rebuilt_answers(results) == []
-    assert rebuilt_table(results) == ""
+    assert rebuilt_table(results) == []
     assert posthoc_figure.posthoc(results) is None
 
 
@@ -99,7 +101,9 @@ def test_a_folder_with_them_is_rebuilt_from_its_rows(results, tmp_path):
     misfit = "posthoc_misfit,100.0,2000,150.0,0.008"
     assert text.count(misfit) == 3
     (folder / "runs.csv").write_text(text.replace(misfit, f"{misfit}9"))
-    assert len(check_tables(folder)) == 1
+    table, page = check_tables(folder)
+    assert "report.md:" in table
+    assert "report.html:" in page
 
 
 def test_each_level_has_its_own_lengths(tmp_path):
@@ -109,7 +113,7 @@ def test_each_level_has_its_own_lengths(tmp_path):
         "With `reduce_lr=off`",
         "With `reduce_lr=fid`",
     ]
-    assert rebuilt_table(results).count("| `reduce_lr=fid` |") == 3
+    assert markdown_blocks(rebuilt_table(results)).count("| `reduce_lr=fid` |") == 3
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from harness.report.leaderboard import main_table, other_metrics, within_levels
 from harness.report.markdown import readme_table
 from harness.report.provenance import protocol
 from harness.report.tables import summary
+from harness.report.text import markdown_blocks
 from harness.report.verify import check_tables, compare
 from harness.report.write import write as write_results
 
@@ -80,7 +81,7 @@ def test_results_of_one_protocol_have_it_by_their_usual_names(one, results):
 
 
 def test_the_report_shows_every_fact_once_and_as_text(one):
-    text = protocol(one)
+    text = markdown_blocks(protocol(one))
     assert (
         f"| FID[digits-cnn] | `{ALL.fingerprint}` | digits-cnn, weights f6f6f6f6f6, 1797 real"
         in text
@@ -94,8 +95,8 @@ def test_the_report_shows_every_fact_once_and_as_text(one):
 
 
 def test_older_results_say_that_theirs_is_not_recorded(results):
-    assert "not recorded" in protocol(results)
-    assert "`real_sha256`" not in protocol(results)
+    assert "not recorded" in markdown_blocks(protocol(results))
+    assert "`real_sha256`" not in markdown_blocks(protocol(results))
 
 
 def test_levels_of_other_images_are_other_quantities(split):
@@ -133,7 +134,8 @@ def test_the_answer_says_so_first_and_answers_for_each(split):
 
 
 def test_tables_are_one_for_each_protocol(split):
-    for text in (main_table(split), readme_table(split), within_levels(split)):
+    blocks = (main_table(split), within_levels(split))
+    for text in (readme_table(split), *map(markdown_blocks, blocks)):
         tables = [part for part in text.split("\n\n") if part.startswith("| ")]
         for table in tables:
             head, _, body = table.partition("\n")
@@ -141,8 +143,9 @@ def test_tables_are_one_for_each_protocol(split):
             of_all, of_few = (name.replace("fid", "FID") in head for name in (FID_ALL, FID_FEW))
             assert of_all != of_few
             assert levels <= ({"all"} if of_all else {"few", "fewer"})
-    assert "FID" not in other_metrics(split)
-    assert "IS[digits-cnn]" in other_metrics(split)
+    others = markdown_blocks(other_metrics(split))
+    assert "FID" not in others
+    assert "IS[digits-cnn]" in others
 
 
 def test_a_seed_of_another_protocol_is_apart_in_one_level(tmp_path):
@@ -160,7 +163,7 @@ def test_runs_without_a_record_are_apart_from_those_with_one(tmp_path):
     assert found.metrics == (FID_ALL, unknown, IS)
     assert dict(found.protocols) == {FID_ALL: ALL}
     assert "`unknown` of seed 0. Of one no facts were recorded. " in answer(found)
-    assert "| FID[digits-cnn;protocol=unknown] | not recorded |" in protocol(found)
+    assert "| FID[digits-cnn;protocol=unknown] | not recorded |" in markdown_blocks(protocol(found))
 
 
 def test_split_results_are_written_drawn_read_and_verified(split, tmp_path):

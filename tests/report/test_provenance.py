@@ -3,10 +3,23 @@
 from report_records import MACHINE, record
 from small_spec import plan
 
-from harness.report import frames
-from harness.report.provenance import cost, machine, protocol
+from harness.report import frames, provenance
 from harness.report.tables import CLOCKS
+from harness.report.text import markdown_blocks
 from harness.report.verify import compare
+
+
+def protocol(results):
+    return markdown_blocks(provenance.protocol(results))
+
+
+def cost(results):
+    return markdown_blocks(provenance.cost(results))
+
+
+def machine(results):
+    return markdown_blocks(provenance.machine(results))
+
 
 STYLED = {
     "model": {"type": "StyleGAN2", "out_scale": 16, "base_channels": 32},

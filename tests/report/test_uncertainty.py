@@ -11,6 +11,7 @@ from harness.report import frames
 from harness.report.answer import answer
 from harness.report.intervals import Interval
 from harness.report.markdown import readme_table, report
+from harness.report.text import markdown
 from harness.report.uncertainty import (
     _verdict,
     comparisons,
@@ -121,7 +122,7 @@ def test_a_comparison_with_raw_below_the_noise_says_so(plan, tmp_path):
         return measured_again(level, seed, near)
 
     results = frames.collect(plan, record(plan, tmp_path, change))
-    said = {c.cell.arm: c.sentence for c in comparisons(results)}
+    said = {c.cell.arm: markdown(c.sentence) for c in comparisons(results)}
     assert said["paper"].startswith("`paper` cannot be told apart from `raw` over 3 seeds, paired")
     assert said["paper"].endswith("; it is less than fresh latents alone move it by (± 0.28)")
     assert f"- {said['paper']}." in report(results, ())
@@ -131,11 +132,11 @@ def test_each_comparison_has_its_sentence(results, levelled_results):
     found = comparisons(results)
     assert [one.cell.arm for one in found] == ["paper", "short", "mean"]
     assert {one.reference.arm for one in found} == {"raw"}
-    assert found[0].sentence == (
+    assert markdown(found[0].sentence) == (
         "`paper` is lower by 3.25 ± 0.62 than `raw` over 3 seeds, paired (95 % t interval): holds, "
         "also after Holm's correction over 3 comparisons (p = 0.002)"
     )
-    levels = [one.sentence for one in comparisons(levelled_results)]
+    levels = [markdown(one.sentence) for one in comparisons(levelled_results)]
     assert len(levels) == 4
     assert levels[0].startswith("`reduce_lr=off`, `paper` is lower by 3.25")
     assert levels[-1].startswith("`reduce_lr=fid`, `paper` is lower by 5.0 ± 2.8 than `reduce_lr=")
@@ -166,7 +167,7 @@ def test_too_few_images_are_flagged_below_the_table_that_fid_stands_in(tmp_path,
 def test_a_level_with_too_few_images_is_named(tmp_path):
     levels = {"data.max_images": {"small": 50, "all": 500}}
     (flag,) = small_samples(small(tmp_path, factors=levels))
-    assert flag.startswith("`data.max_images=small`: FID of 50 real images")
+    assert markdown(flag).startswith("`data.max_images=small`: FID of 50 real images")
 
 
 def test_ten_seeds_are_answered_by_their_middle_mean(tmp_path):

@@ -13,7 +13,8 @@ from harness.report.write import tables_of, write
 
 FILES = {
     *("spec.yaml", "machine.json", "runs.csv", "outcomes.csv"),
-    *("summary.csv", "timing.csv", "report.md", "curves.png", "ema.png", "samples.png"),
+    *("summary.csv", "timing.csv", "report.md", "report.html"),
+    *("curves.png", "ema.png", "samples.png"),
 }
 
 
