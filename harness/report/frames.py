@@ -16,17 +16,19 @@ from harness.errors import RecordsError
 from harness.plan.arms import Arm, arms
 from harness.plan.expand import Plan, Run, from_settings
 from harness.records.files import read_record
-from harness.records.machine import kind
 from harness.records.machine_file import read_machine
 from harness.records.rows import checked
 from harness.records.store import RunFolder
 from harness.records.types import Outcome, Row, Status
+from harness.report.machines import machine_of
 from harness.report.tabular import Table, read_csv
 from harness.spec.vocabulary import NAME
 from harness.spec.yaml_text import Unreadable, parse
 
 if TYPE_CHECKING:  # only who asks for a frame pays half a second for pandas
     import pandas as pd
+
+    from harness.report.tidy import Frames
 
 ROW_TYPES = {
     "run": str,
@@ -165,7 +167,7 @@ def collect(plan: Plan, runs_dir: Path) -> Results:
         for name, column in columns._asdict().items():
             rows[name] += column
     outcomes = _table(OUTCOME_TYPES, [_ending(run, folder) for run, folder in runs])
-    return Results(plan, _sorted(plan, rows), outcomes, _machine(present))
+    return Results(plan, _sorted(plan, rows), outcomes, machine_of(present))
 
 
 def read(results_dir: Path) -> Results:
@@ -186,6 +188,36 @@ def read(results_dir: Path) -> Results:
             except RecordsError as error:
                 raise RecordsError(f"{results_dir / name}:{number}: {error}") from None
     return Results(plan, _sorted(plan, rows), outcomes, machine)
+
+
+def evidence(folder: Path) -> Results:
+    """Read a results folder, or the folder of a question's runs.
+
+    Raises:
+        RecordsError: if it is neither, or what it holds cannot be read.
+    """
+    written = any(os.path.lexists(folder / name) for name in ("machine.json", "runs.csv"))
+    if written or not (folder / "spec.yaml").is_file():
+        return read(folder)
+    return collect(_plan(folder / "spec.yaml"), folder)
+
+
+def load(folders: str | Path | Iterable[str | Path]) -> Frames:
+    """Return results as tidy pandas frames: rows, curves, summary, arms, runs and timing.
+
+    Args:
+        folders: a results folder, a folder of runs, or several, whose rows then stand below one
+            another and are told apart by ``folder``.
+
+    Raises:
+        RecordsError: if there is none, or one cannot be read.
+    """
+    from harness.report.tidy import tidied
+
+    given = [folders] if isinstance(folders, str | Path) else [*folders]
+    if not given:
+        raise RecordsError("no results folder was given: name one, as results/pggan-ema/quick")
+    return tidied({Path(folder).as_posix(): evidence(Path(folder)) for folder in given})
 
 
 def _check(record: Sequence[Any], known: Container[tuple[str, int]]) -> None:
@@ -232,27 +264,6 @@ def _ending(run: Run, folder: RunFolder) -> list[Any]:
         outcome = folder.outcome() or unended
         status, reason = outcome.status.value, outcome.reason
     return [run.name, run.level, run.seed, status, " ".join(reason.split())]
-
-
-def _machine(folders: Iterable[RunFolder]) -> dict[str, Any]:
-    """Return the first run's machine, with the other machines and sources under ``also``.
-
-    Each place where a run went on stands under ``resumed``, with the run's name.
-    """
-    groups: dict[tuple[str, Any], dict[str, Any]] = {}
-    resumed: list[dict[str, Any]] = []
-    before: str | None = None
-    for folder in folders:
-        path = folder.path / "machine.json"
-        if os.path.lexists(path) and (text := read_record(path)) != before:
-            machine = read_machine(path)
-            before = None if "resumed" in machine else text  # else it says nothing new
-            resumed += [{"run": folder.path.name, **at} for at in machine.pop("resumed", [])]
-            source = (machine.get("source") or {}).get("digest")
-            groups.setdefault((kind(machine), source), machine)
-    first, *others = groups.values() or [{}]
-    more: dict[str, Any] = {"also": others, "resumed": resumed}
-    return first | {name: entries for name, entries in more.items() if entries}
 
 
 def _plan(path: Path) -> Plan:
