@@ -18,6 +18,7 @@ from harness.plan.expand import ONLY_LEVEL
 from harness.records.files import read_record, write_atomically
 from harness.records.machine import kind
 from harness.report.frames import Cell, Results, read
+from harness.report.lock import TABLES, check_lock
 from harness.report.markdown import PICTURES, readme_table
 from harness.report.statistics import t_quantile
 from harness.report.tables import EMA_ERROR
@@ -56,6 +57,21 @@ class Comparison:
     worst: str
 
     @property
+    def verdict(self) -> str:
+        """The comparison as an answer to a check: ``PASS: ...`` or ``FAIL: ...``."""
+        word = "PASS" if self.holds else "FAIL"
+        passed = f"{self.checked - self.failed} of {self.checked}"
+        worst = f"; worst: {self.worst}" if self.worst else ""
+        match self.check:
+            case "question":
+                return f"{word}: {self.sentence}"
+            case "bits":
+                return f"{word}: {passed} values equal to the bit{worst}"
+            case "spread":
+                where = "inside the committed seeds' spread, on another kind of machine"
+                return f"{word}: {passed} means {where}{worst}"
+
+    @property
     def sentence(self) -> str:
         """The comparison in one line."""
         worst = f"; worst: {self.worst}" if self.worst else ""
@@ -73,6 +89,8 @@ class Comparison:
 def check_tables(folder: Path) -> list[str]:
     """Rebuild every table of a results folder and return the lines that differ.
 
+    Where the folder has a lock, every file, every run's rows and their origin are held to it, too.
+
     Raises:
         RecordsError: if the evidence itself cannot be read.
     """
@@ -85,7 +103,8 @@ def check_tables(folder: Path) -> list[str]:
             problems.append(f"{path}: is missing")
         else:
             problems += _differences(path, 1, read_record(path), rebuilt)
-    return problems
+    told = [name for name in TABLES if any(p.startswith(f"{folder / name}:") for p in problems)]
+    return problems + (check_lock(results, folder, but=told) or [])
 
 
 def check_certificates(results: Results) -> list[str]:

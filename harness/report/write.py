@@ -4,6 +4,7 @@
 
     spec.yaml  machine.json  runs.csv  outcomes.csv     the evidence
     summary.csv  timing.csv  report.md                  rebuilt from it, to the byte
+    results.lock                                        digests of all of them
     curves.png  ema.png  posthoc.png  reduce_lr.png  samples.png    where there is one to show
 """
 
@@ -16,6 +17,7 @@ from harness.errors import OutputError
 from harness.records.files import write_atomically, write_json
 from harness.records.store import dump_yaml
 from harness.report.frames import Results
+from harness.report.lock import write_lock
 from harness.report.markdown import PICTURES, report
 from harness.report.tables import summary_text, timing_text
 from harness.report.tabular import table_text
@@ -43,6 +45,7 @@ def write(results: Results, runs_dir: Path | None, folder: Path) -> None:
         _remove(folder / name)
     for name, text in tables_of(results, {*drawn, *kept}).items():
         write_atomically(folder / name, text)
+    write_lock(results, folder)  # of all that is there by now
 
 
 def tables_of(results: Results, pictures: Iterable[str] = tuple(PICTURES)) -> dict[str, str]:
