@@ -48,10 +48,12 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         "--runs", type=Path, default=Path("runs"), help="the new runs go into verify/ there"
     )
     parser.add_argument(
-        "--readme", type=Path, action="append", help="a file that quotes tables; with --tables-only"
+        "--readme", type=Path, action="append", help="a file that quotes tables; nothing is trained"
     )
     parser.add_argument(
-        "--update", action="store_true", help="write tables, locks and quotes first; as well"
+        "--update",
+        action="store_true",
+        help="write tables, locks and quotes anew; nothing is trained",
     )
 
 
