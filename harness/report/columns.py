@@ -65,6 +65,15 @@ _SUMMARY = {
     "interp_mode": _category("mode of the average"),
     "ema_error": _float("largest relative difference of the shadow to its closed form"),
 }
+_NOISE = {  # where fresh latents were measured, and where there are seeds enough
+    "best_on_fresh_latents": _float("median over seeds of that best, measured on fresh latents"),
+    "evaluation_sd": _float("standard deviation over latents, of the same weights"),
+    "evaluation_share": _float("of the variance over seeds, what evaluation alone makes"),
+    "evaluation_half_width": _float("of the difference to raw, from evaluation alone"),
+    "level_evaluation_half_width": _float("of the difference of levels, from evaluation alone"),
+    "middle_mean": _float("interquartile mean over seeds"),
+}
+_BOUNDED = ("evaluation_sd", "evaluation_share", "middle_mean")
 _ARMS = {
     "mode": _category("of the average: lerp, power, ..., posthoc if rebuilt; missing for raw"),
     "momentum": _float("weight of the new value in an update"),
@@ -109,8 +118,17 @@ def _extremes(costs: dict[str, Column]) -> dict[str, Column]:
     }
 
 
+def _bounds(names: tuple[str, ...], columns: dict[str, Column]) -> dict[str, Column]:
+    return {
+        f"{name}_{end}": Column("float", f"{end} 95 % bound: {columns[name].meaning}")
+        for name in names
+        for end in ("low", "high")
+    }
+
+
 COLUMNS = {
-    **(_OF | _WHAT | _WHEN | _SUMMARY | _ARMS | _COSTS | _RUNS),
+    **(_OF | _WHAT | _WHEN | _SUMMARY | _NOISE | _ARMS | _COSTS | _RUNS),
     **_extremes(_COSTS),
+    **_bounds(_BOUNDED, _NOISE),
 }
 """By name; a name means the same in every frame."""
