@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from harness import __version__
 from harness.arguments import add_sample, count, natural, positive, size
+from harness.check_parser import add_checks
 from harness.errors import HarnessError, printable
 
 
@@ -94,13 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--video", action="store_true", help="training.mp4 beside training.gif")
     one.set_defaults(run=_report)
 
-    one = commands.add_parser("verify", help="rebuild the tables of results folders and compare")
-    one.add_argument("folders", nargs="+", type=Path, metavar="RESULTS")
-    one.add_argument(
-        "--readme", type=Path, action="append", help="a file that quotes tables: check them, too"
-    )
-    one.add_argument("--update", action="store_true", help="write the tables into such files first")
-    one.set_defaults(run=_verify)
+    add_checks(commands)
 
     one = commands.add_parser("bench", help="measure the harness's own speed, as ratios")
     one.add_argument("names", nargs="*", metavar="BENCHMARK", help="default: all")
@@ -224,12 +219,6 @@ def _report(options: argparse.Namespace) -> int:
     from harness.commands import Job
 
     return Job.of(options).report(options.video)
-
-
-def _verify(options: argparse.Namespace) -> int:
-    from harness.commands import verify
-
-    return verify(options.folders, options.readme or [], options.update)
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from harness.errors import OutputError, RecordsError, ResultsDiffer, SpecError
+from harness.errors import OutputError, RecordsError, SpecError
 from harness.plan import remarks
 from harness.plan.arms import table
 from harness.plan.expand import ONLY_LEVEL, Plan, expand
@@ -26,7 +26,7 @@ CACHE_DIR = Path(os.environ.get("HARNESS_CACHE", "~/.cache/gan-harness"))
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Let garbage lie: rows form no cycles, and all would be looked through again and again."""
     gc.disable()
     try:
@@ -65,13 +65,26 @@ class Job:
             raise SpecError([f"{path}: its runs' folder cannot be called so: rename the spec"])
         spec = load(path, options.tier, options.overrides)
         plan = expand(path.stem, options.tier, spec)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        jobs = options.jobs or (best_jobs(len(plan.runs), cores) if options.device == "cpu" else 1)
         place = Path(path.stem) / (options.tier + _suffix(options.overrides))
-        threads = max(1, cores // jobs) if options.device == "cuda" else 1
         runs_dir, results_dir = options.runs / place, options.results / place
         keeping = Keeping(options.checkpoint_sec, options.checkpoints, 60 * options.stall_min)
-        return cls(plan, options.device, jobs, threads, runs_dir, results_dir, keeping)
+        return cls.here(plan, options.device, options.jobs, runs_dir, results_dir, keeping)
+
+    @classmethod
+    def here(
+        cls,
+        plan: Plan,
+        device: str,
+        jobs: int | None,
+        runs_dir: Path,
+        results_dir: Path,
+        keeping: Keeping,
+    ) -> "Job":
+        """Choose runs side by side, where none are asked for, and threads for this machine."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        jobs = jobs or (best_jobs(len(plan.runs), cores) if device == "cpu" else 1)
+        threads = max(1, cores // jobs) if device == "cuda" else 1
+        return cls(plan, device, jobs, threads, runs_dir, results_dir, keeping)
 
     @cached_property
     def price(self) -> Price:
@@ -116,13 +129,24 @@ class Job:
 
     def run(self, restart: bool) -> int:
         """Train what has not finished, report it, and compare with the committed results."""
+        print(self.describe(), end="\n\n", flush=True)
+        _check_folder(self.results_dir)
+        finished = self.train(restart)
+        differs = self.report()
+        return differs if finished else 1
+
+    def train(self, restart: bool) -> bool:
+        """Train what has not finished; return whether every run has then.
+
+        Args:
+            restart: put earlier runs aside, and train all.
+        """
         from harness.launch import local
         from harness.launch.progress import Display
         from harness.launch.worker import Machine, ended
         from harness.records.store import dump_yaml
 
-        print(self.describe(), end="\n\n", flush=True)
-        self._check_folders()
+        _check_folder(self.runs_dir)
         machine = Machine(
             self.device, self.jobs, self.threads, CACHE_DIR.expanduser(), self.keeping
         )
@@ -140,11 +164,9 @@ class Job:
             outcomes = local.execute(self.plan.runs, self.runs_dir, machine, display)
         for name, outcome in outcomes.items():
             print(f"  {name}: {_ending(outcome)}")
-        differs = self.report()
-        unfinished = any(o.status is not Status.FINISHED for o in outcomes.values())
-        return 1 if unfinished else differs
+        return all(outcome.status is Status.FINISHED for outcome in outcomes.values())
 
-    @_without_collector()
+    @without_collector()
     def report(self, video: bool = False) -> int:
         """Write the report of what was trained, and compare it with the committed one."""
         from harness.report import frames
@@ -167,16 +189,6 @@ class Job:
         comparison = compare(results, before)
         print(comparison.sentence)
         return 0 if comparison.holds else 1
-
-    def _check_folders(self) -> None:
-        """Find out before training whether the results can be written, and may be."""
-        machine = self.results_dir / "machine.json"
-        if os.path.lexists(machine):
-            read_json(machine)
-        for folder in (self.runs_dir, self.results_dir):
-            probe = folder / ".writable"
-            write_atomically(probe, "")
-            probe.unlink(missing_ok=True)  # another process may have looked, too
 
     def _set_aside(self) -> None:
         from harness.records.store import RunFolder
@@ -202,6 +214,16 @@ class Job:
             print(f"earlier runs are kept in {aside}")
 
 
+def _check_folder(folder: Path) -> None:
+    """Find out before training whether a folder can be written, and may be."""
+    machine = folder / "machine.json"
+    if os.path.lexists(machine):
+        read_json(machine)
+    probe = folder / ".writable"
+    write_atomically(probe, "")
+    probe.unlink(missing_ok=True)  # another process may have looked, too
+
+
 def listing(folder: Path) -> int:
     """Print the question of every spec below a folder."""
     paths = sorted(folder.rglob("*.yaml")) if folder.is_dir() else []
@@ -218,30 +240,6 @@ def listing(folder: Path) -> int:
             print(f"{path}\n  {spec.question}\n  tiers: {tiers}")
     if problems:
         raise SpecError(problems)
-    return 0
-
-
-@_without_collector()
-def verify(folders: Sequence[Path], readmes: Sequence[Path], update: bool) -> int:
-    """Rebuild the tables of results folders from their rows, and name every difference.
-
-    Args:
-        readmes: files that quote tables in blocks ``<!-- results:NAME/TIER -->``.
-        update: write those blocks first.
-    """
-    from harness.report.verify import check_readme, check_tables, update_readme
-
-    differences = []
-    for folder in folders:
-        found = check_tables(folder)
-        print(f"{folder}: {'PASS, tables follow from their rows' if not found else 'DIFFERS'}")
-        differences += found
-    for readme in readmes:
-        if update:
-            update_readme(readme, folders[0].parents[1])
-        differences += check_readme(readme, folders[0].parents[1])
-    if differences:
-        raise ResultsDiffer(*differences)
     return 0
 
 

@@ -17,10 +17,12 @@ ROOT = Path(__file__).parents[1]
 class Command:
     """A command in a process group of its own, its output kept in files.
 
-    ``troubles``: orders for its workers, see ``troubled``.
+    ``troubles``: orders for its workers, see ``troubled``; ``asks``: what is asked of it.
     """
 
-    def __init__(self, folder, *arguments, troubles=None):
+    def __init__(
+        self, folder, *arguments, troubles=None, asks=("run", "question.yaml", "--jobs", "2")
+    ):
         self.runs = folder / "runs" / "question" / "quick"
         self._files = [folder / f"output-{time.monotonic_ns()}-{name}" for name in ("out", "err")]
         program = ["-m", "harness"]
@@ -28,7 +30,7 @@ class Command:
             program = [str(Path(__file__).with_name("troubled_harness.py")), str(troubles)]
         with self._files[0].open("w") as out, self._files[1].open("w") as err:
             self.process = subprocess.Popen(
-                [sys.executable, *program, "run", "question.yaml", "--jobs", "2", *arguments],
+                [sys.executable, *program, *asks, *arguments],
                 cwd=folder,
                 env={**os.environ, "HARNESS_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)},
                 stdout=out,

@@ -36,7 +36,7 @@ IMPORTED = (
 
 REST = _found("the rest", State.NOTE, "is looked at once every library imports")
 
-_OPTIONAL = ("tensorboard", "wandb", "video", "conformance")
+_OPTIONAL = ("tensorboard", "wandb", "video", "parquet", "conformance")
 _REINSTALL = (
     "pip install -e '.' -c constraints.txt in a clone, or pip install --upgrade gan-harness"
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.doctor.finding import Finding, State, counted, size
+from harness.records.machine import DRIVER, driver_version
 
 _found = partial(Finding, "Machine")
 
@@ -20,7 +21,6 @@ MEMORY_LIMITS = (
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 """Where control groups of version 2 and 1 say how much memory a container has, in bytes."""
-DRIVER = Path("/proc/driver/nvidia/version")
 
 _LOW_MEMORY_GIB = 2.0
 _LOW_DISK_GIB = 1.0
@@ -191,13 +191,3 @@ def _cuda_device(driver: Path) -> Finding:
     text = f"{torch.cuda.get_device_name()}, {size(total)}, {size(free)} free"
     text += f", CUDA {torch.version.cuda}, driver {driver_version(driver)}"
     return _found("device", State.OK, text)
-
-
-def driver_version(path: Path) -> str:
-    """Return the driver's version from the kernel's word of it, or ``unknown``."""
-    try:
-        first = path.read_text().partition("\n")[0]
-    except OSError:
-        first = ""
-    # NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 01:44:30 UTC 2024
-    return next((word for word in first.split() if word[0].isdigit()), "unknown")

@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import Any
 
 _LIBRARIES = ("torch", "torchvision", "mmengine", "numpy", "scipy", "torch-fidelity")
+_DATA_LIBRARIES = ("pillow", "scikit-learn", "scikit-image")
+"""Where real images come from; what they made of them is told by the data's own digest."""
 _KIND = ("cpu", "isa", "device", "threads", "arithmetic", "python", "libraries")
 """Fields that decide the bits of a run."""
-_NOT_OF_A_RUN = frozenset({"report", "bench", "conformance", "doctor", "cli.py"})
+_NOT_OF_A_RUN = frozenset(
+    ["report", "bench", "conformance", "doctor", "cli.py", "checking.py", "check_parser.py"]
+)
 
 PACKAGE = Path(__file__).parents[1]
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def describe(
@@ -30,10 +35,11 @@ def describe(
 
     Args:
         device: ``cpu`` or ``cuda``.
-        device_name: the accelerator's name and driver, empty for a CPU.
+        device_name: the accelerator's name, empty for a CPU.
         threads: threads that a run computes with.
         jobs: runs side by side.
-        kernels: by which path each kind of operation is computed; left out where None.
+        kernels: by which path each kind of operation is computed; left out where None. An
+            accelerator's driver is put beside them.
     """
     content = {
         "cpu": _cpu_info("model name"),
@@ -47,9 +53,12 @@ def describe(
         "system": platform.system(),
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in _LIBRARIES},
+        "data_libraries": {name: _version(name) for name in _DATA_LIBRARIES},
         "source": source_state(),
     }
-    return content if kernels is None else {**content, "kernels": dict(kernels)}
+    driver = {} if device == "cpu" else {"driver": driver_version(DRIVER)}
+    paths = {**(kernels or {}), **driver}
+    return {**content, "kernels": paths} if paths else content
 
 
 def kind(machine: Mapping[str, Any]) -> str:
@@ -63,6 +72,16 @@ def slug(machine: Mapping[str, Any]) -> str:
     cpu = machine["device"] == "cpu"
     name = f"{machine['cpu']} x{machine['cores']}" if cpu else machine["device"]
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def driver_version(path: Path) -> str:
+    """Return the driver's version from the kernel's word of it, or ``unknown``."""
+    try:
+        first = path.read_text().partition("\n")[0]
+    except OSError:
+        first = ""
+    # NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22 01:44:30 UTC 2024
+    return next((word for word in first.split() if word[0].isdigit()), "unknown")
 
 
 def source_state() -> dict[str, Any]:

@@ -26,10 +26,12 @@ def read_machine(path: Path) -> dict[str, Any]:
 
 
 def _fits(name: str, value: Any) -> bool:
-    if name in {"source", "libraries", "kernels"}:
+    if name in {"source", "libraries", "data_libraries", "kernels"}:
         return value is None or _is_flat(value)
     if name == "resumed":
         return isinstance(value, list) and all(map(_is_flat, value))
+    if name == "runs":
+        return isinstance(value, list) and all(isinstance(run, str) for run in value)
     return name == "also" or _plain(value)
 
 

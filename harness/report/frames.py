@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
@@ -18,18 +18,20 @@ from harness.plan.arms import Arm, arms
 from harness.plan.expand import Plan, Run, from_settings
 from harness.records import protocols
 from harness.records.files import read_record
-from harness.records.machine import kind
 from harness.records.machine_file import read_machine
 from harness.records.protocols import Protocol, plain
-from harness.records.rows import Columns, all_checked, checked
 from harness.records.store import RunFolder
-from harness.records.types import Outcome, Row, Status
+from harness.records.types import Outcome, Status
+from harness.report.committed_rows import MISSING, all_fine, check_each
+from harness.report.machines import machine_of
 from harness.report.tabular import Table, read_csv
 from harness.spec.vocabulary import NAME
 from harness.spec.yaml_text import Unreadable, parse
 
 if TYPE_CHECKING:  # only who asks for a frame pays half a second for pandas
     import pandas as pd
+
+    from harness.report.tidy import Frames
 
 ROW_TYPES = {
     "run": str,
@@ -43,8 +45,6 @@ ROW_TYPES = {
     "value": float,
 }
 OUTCOME_TYPES = {"run": str, "level": str, "seed": int, "status": str, "reason": str}
-MISSING = "missing"
-"""Status of a run that the plan names and that left no records."""
 REAL = "real"
 """Arm of the real images themselves."""
 RUN = "run"
@@ -176,7 +176,7 @@ def collect(plan: Plan, runs_dir: Path) -> Results:
         for name, column in columns._asdict().items():
             rows[name] += column
     outcomes = _table(OUTCOME_TYPES, [_ending(run, folder) for run, folder in runs])
-    return Results(plan, _sorted(plan, rows), outcomes, _machine(present), held)
+    return Results(plan, _sorted(plan, rows), outcomes, machine_of(present), held)
 
 
 def read(results_dir: Path) -> Results:
@@ -191,40 +191,40 @@ def read(results_dir: Path) -> Results:
     rows = read_csv(results_dir / "runs.csv", ROW_TYPES)
     outcomes = read_csv(results_dir / "outcomes.csv", OUTCOME_TYPES)
     known = {(run.level, run.seed) for run in plan.runs}
-    if not _all_fine(rows, known):  # then one by one, to say where
-        _check_each(results_dir / "runs.csv", rows, known)
-    _check_each(results_dir / "outcomes.csv", outcomes, known)
+    if not all_fine(rows, known):  # then one by one, to say where
+        check_each(results_dir / "runs.csv", rows, known)
+    check_each(results_dir / "outcomes.csv", outcomes, known)
     return Results(plan, _sorted(plan, rows), outcomes, machine, held)
 
 
-def _all_fine(rows: Table, known: Container[tuple[str, int]]) -> bool:
-    """Tell whether every row is as ``_check`` asks for; False is no verdict."""
-    of_run = {*zip(rows["run"], rows["level"], rows["seed"], strict=True)}
-    if not all(run.isprintable() and (level, seed) in known for run, level, seed in of_run):
-        return False
-    try:
-        return all_checked(Columns(*([*rows[name]] for name in Columns._fields)))
-    except (RecordsError, ValueError):
-        return False
+def evidence(folder: Path) -> Results:
+    """Read a results folder, or the folder of a question's runs.
+
+    Raises:
+        RecordsError: if it is neither, or what it holds cannot be read.
+    """
+    written = any(os.path.lexists(folder / name) for name in ("machine.json", "runs.csv"))
+    if written or not (folder / "spec.yaml").is_file():
+        return read(folder)
+    return collect(_plan(folder / "spec.yaml"), folder)
 
 
-def _check_each(path: Path, table: Table, known: Container[tuple[str, int]]) -> None:
-    for number, record in enumerate(zip(*table.values(), strict=True), 2):
-        try:
-            _check(record, known)
-        except RecordsError as error:
-            raise RecordsError(f"{path}:{number}: {error}") from None
+def load(folders: str | Path | Iterable[str | Path]) -> Frames:
+    """Return results as tidy pandas frames: rows, curves, summary, arms, runs and timing.
 
+    Args:
+        folders: a results folder, a folder of runs, or several, whose rows then stand below one
+            another and are told apart by ``folder``.
 
-def _check(record: Sequence[Any], known: Container[tuple[str, int]]) -> None:
-    run, level, seed, *rest = record
-    if (level, seed) not in known or not run.isprintable():
-        raise RecordsError(f"level {level!r:.60}, seed {seed} is not in spec.yaml")
-    if len(record) == len(ROW_TYPES):
-        arm, quantity, kimg, iteration, sec, value = rest
-        checked(Row(quantity, arm, value, kimg, iteration, sec))
-    elif rest[0] not in [*Status, MISSING] or not rest[1].isprintable():
-        raise RecordsError(f"status {rest[0]!r:.60} is not one of {', '.join([*Status, MISSING])}")
+    Raises:
+        RecordsError: if there is none, or one cannot be read.
+    """
+    from harness.report.tidy import tidied
+
+    given = [folders] if isinstance(folders, str | Path) else [*folders]
+    if not given:
+        raise RecordsError("no results folder was given: name one, as results/pggan-ema/quick")
+    return tidied({Path(folder).as_posix(): evidence(Path(folder)) for folder in given})
 
 
 def _table(names: Iterable[str], records: Iterable[Sequence[Any]]) -> Table:
@@ -260,27 +260,6 @@ def _ending(run: Run, folder: RunFolder) -> list[Any]:
         outcome = folder.outcome() or unended
         status, reason = outcome.status.value, outcome.reason
     return [run.name, run.level, run.seed, status, " ".join(reason.split())]
-
-
-def _machine(folders: Iterable[RunFolder]) -> dict[str, Any]:
-    """Return the first run's machine, with the other machines and sources under ``also``.
-
-    Each place where a run went on stands under ``resumed``, with the run's name.
-    """
-    groups: dict[tuple[str, Any], dict[str, Any]] = {}
-    resumed: list[dict[str, Any]] = []
-    before: str | None = None
-    for folder in folders:
-        path = folder.path / "machine.json"
-        if os.path.lexists(path) and (text := read_record(path)) != before:
-            machine = read_machine(path)
-            before = None if "resumed" in machine else text  # else it says nothing new
-            resumed += [{"run": folder.path.name, **at} for at in machine.pop("resumed", [])]
-            source = (machine.get("source") or {}).get("digest")
-            groups.setdefault((kind(machine), source), machine)
-    first, *others = groups.values() or [{}]
-    more: dict[str, Any] = {"also": others, "resumed": resumed}
-    return first | {name: entries for name, entries in more.items() if entries}
 
 
 def _plan(path: Path) -> Plan:

@@ -233,7 +233,7 @@ def _seeds(difference: Difference) -> str:
 
 
 def _shift(value: float, scale: float) -> float:
-    return 0.0 if abs(value) <= ROUNDING * scale else value
+    return 0.0 if abs(value) <= ROUNDING * scale < math.inf else value
 
 
 def _without_rounding(variance: float, scale: float) -> float:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Literal
 
 from harness.ema.certificate import LIMIT
-from harness.errors import HarnessError
 from harness.plan.expand import ONLY_LEVEL
-from harness.records.files import read_record, write_atomically
+from harness.records.files import read_record
 from harness.records.machine import kind
 from harness.records.protocols import Protocol, difference, plain
 from harness.report import film
 from harness.report.frames import Cell, Results, read
-from harness.report.markdown import PICTURES, readme_table
+from harness.report.lock import TABLES, check_lock
+from harness.report.markdown import PICTURES
 from harness.report.page.folder import check_page
+from harness.report.quoted import differences
 from harness.report.statistics import t_quantile
 from harness.report.tables import EMA_ERROR
 from harness.report.wording import decimals, number
@@ -35,8 +34,6 @@ RULE = (
     "taken at least 0.1 % wide on each side"
 )
 """For n committed and m new seeds: mean ± t(n - 1) · s · sqrt(1/n + 1/m), s the committed s.d."""
-_BLOCK = re.compile(r"<!-- results:(\S+)/([^\s/]+) -->\n(.*?)<!-- /results -->", re.DOTALL)
-_OPENING = re.compile(r"<!-- results:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +56,21 @@ class Comparison:
     worst: str
 
     @property
+    def verdict(self) -> str:
+        """The comparison as an answer to a check: ``PASS: ...`` or ``FAIL: ...``."""
+        word = "PASS" if self.holds else "FAIL"
+        passed = f"{self.checked - self.failed} of {self.checked}"
+        worst = f"; worst: {self.worst}" if self.worst else ""
+        match self.check:
+            case "question" | "protocol":
+                return f"{word}: {self.sentence}"
+            case "bits":
+                return f"{word}: {passed} values equal to the bit{worst}"
+            case "spread":
+                where = "inside the committed seeds' spread, on another kind of machine"
+                return f"{word}: {passed} means {where}{worst}"
+
+    @property
     def sentence(self) -> str:
         """The comparison in one line; in one for each metric that was not measured alike."""
         worst = f"; worst: {self.worst}" if self.worst else ""
@@ -78,6 +90,8 @@ class Comparison:
 def check_tables(folder: Path) -> list[str]:
     """Rebuild every table of a results folder and return the lines that differ.
 
+    Where the folder has a lock, every file, every run's rows and their origin are held to it, too.
+
     Raises:
         RecordsError: if the evidence itself cannot be read.
     """
@@ -90,8 +104,10 @@ def check_tables(folder: Path) -> list[str]:
         if not path.is_file():
             problems.append(f"{path}: is missing")
         else:
-            problems += _differences(path, 1, read_record(path), rebuilt)
-    return problems + check_page(results, folder)
+            problems += differences(path, 1, read_record(path), rebuilt)
+    problems += check_page(results, folder)
+    told = [name for name in TABLES if any(p.startswith(f"{folder / name}:") for p in problems)]
+    return problems + (check_lock(results, folder, but=told) or [])
 
 
 def check_certificates(results: Results) -> list[str]:
@@ -115,35 +131,6 @@ def check_certificates(results: Results) -> list[str]:
     return problems
 
 
-def check_readme(readme: Path, results_root: Path) -> list[str]:
-    """Return where blocks ``<!-- results:EXPERIMENT/TIER -->`` are not what results give."""
-    text = read_record(readme)
-    blocks = list(_BLOCK.finditer(text))
-    problems = []
-    if len(blocks) != len(_OPENING.findall(text)) or not blocks:
-        block = "`<!-- results:NAME/TIER -->`, lines, `<!-- /results -->`"
-        problems.append(f"{readme}: needs one or more whole blocks {block}")
-    for found in blocks:
-        line = text.count("\n", 0, found.start(3)) + 1
-        try:
-            expected = readme_table(read(results_root / found[1] / found[2])) + "\n"
-        except HarnessError as error:
-            problems.append(f"{readme}:{line - 1}: {error}")
-        else:
-            problems += _differences(readme, line, found[3], expected)
-    return problems
-
-
-def update_readme(readme: Path, results_root: Path) -> None:
-    """Write into each block of a README what its results give."""
-
-    def block(found: re.Match[str]) -> str:
-        table = readme_table(read(results_root / found[1] / found[2]))
-        return f"<!-- results:{found[1]}/{found[2]} -->\n{table}\n<!-- /results -->"
-
-    write_atomically(readme, _BLOCK.sub(block, read_record(readme)))
-
-
 def compare(new: Results, old: Results) -> Comparison:
     """Compare new runs with committed ones: bit for bit on one kind of machine, else by spread.
 
@@ -155,19 +142,6 @@ def compare(new: Results, old: Results) -> Comparison:
         return Comparison("protocol", False, 0, len(problems), "\n".join(problems))
     kinds = {*_kinds(new), *_kinds(old)}
     return _compare_bits(new, old) if len(kinds) == 1 else _compare_spread(new, old)
-
-
-def _differences(path: Path, first: int, committed: str, rebuilt: str) -> list[str]:
-    pairs = zip_longest(committed.splitlines(keepends=True), rebuilt.splitlines(keepends=True))
-    return [
-        f"{path}:{number}: committed {_shown(ours)}, rebuilt {_shown(theirs)}"
-        for number, (ours, theirs) in enumerate(pairs, first)
-        if ours != theirs
-    ]
-
-
-def _shown(line: str | None) -> str:
-    return "nothing" if line is None else repr(line.removesuffix("\n"))
 
 
 def _other_question(new: Results, old: Results) -> str:

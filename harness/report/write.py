@@ -7,6 +7,7 @@
     curves.png  ema.png  posthoc.png  reduce_lr.png                 where there is one to show
     samples.png  training.gif  neighbours.png  film/                where a run has kept some
     training.mp4                                                    where it was asked for
+    results.lock                                        digests of all of them
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from harness.records.store import dump_yaml
 from harness.report import film as films
 from harness.report.film import Film
 from harness.report.frames import Results
+from harness.report.lock import write_lock
 from harness.report.markdown import OF_ONE_RUN, PICTURES, report
 from harness.report.page.folder import FILE, page_of
 from harness.report.series import drawable
@@ -65,6 +67,7 @@ def write(results: Results, runs_dir: Path | None, folder: Path, *, video: bool 
     for name, text in tables_of(results, {*drawn, *kept}).items():
         write_atomically(folder / name, text)
     write_atomically(folder / FILE, page_of(results, folder))
+    write_lock(results, folder)  # of all that is there by now
 
 
 def tables_of(results: Results, pictures: Iterable[str] = tuple(PICTURES)) -> dict[str, str]:

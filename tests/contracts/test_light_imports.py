@@ -34,6 +34,9 @@ sys.exit(code)
         ["plan", "experiments/pggan-ema.yaml"],
         ["plan", "experiments/pggan-reduce-lr.yaml", "train.kimg=0"],
         ["report", "--help"],
+        ["verify", "--help"],
+        ["compare", "--help"],
+        ["export", "--help"],
         ["run", "--help"],
         ["schema"],
         ["check-ema", "--help"],
@@ -76,7 +79,8 @@ DRAWING = ("matplotlib", "PIL")
         (["--help"], (*PLANNING, "pydantic", "yaml")),
         (["plan", "experiments/pggan-ema.yaml"], PLANNING),
         (["schema"], PLANNING),
-        (["verify", "results/pggan-ema/quick"], (*TRAINING, *DRAWING)),
+        (["verify", "results/pggan-ema/quick", "--tables-only"], (*TRAINING, *DRAWING)),
+        (["compare", *["results/pggan-ema/quick"] * 2], (*TRAINING, *DRAWING)),
         (["report", "many.yaml"], TRAINING),
     ],
     ids=lambda given: given[0],
@@ -148,7 +152,7 @@ def test_the_torch_free_packages_name_no_torch(package):
 
 
 LAYERS = (
-    ("cli", "commands", "arguments"),
+    ("cli", "commands", "arguments", "checking", "check_parser"),
     ("conformance", "bench"),
     ("report", "drawing", "doctor"),
     ("launch",),

@@ -66,7 +66,8 @@ def test_what_does_not_is_left_out(changed):
 def test_this_machine_is_described_in_plain_values():
     here = describe("cpu", "", 1, 2)
     assert json.loads(json.dumps(here)) == here
-    assert set(here) == set(MACHINE)
+    assert set(here) == {*MACHINE, "data_libraries"}
+    assert here["data_libraries"]["pillow"][0].isdigit()
     assert here["cpu"]
     assert here["cores"] >= 1
     assert here["memory_gib"] > 0.1
@@ -76,6 +77,18 @@ def test_this_machine_is_described_in_plain_values():
     assert describe("cuda", "H200, driver 1", 1)["device"] == "cuda: H200, driver 1"
     path = {"filtering": "depthwise conv2d"}
     assert describe("cpu", "", 1, kernels=path) == describe("cpu", "", 1) | {"kernels": path}
+
+
+def test_an_accelerator_s_driver_is_named_and_decides_no_kind(tmp_path, monkeypatch):
+    said = []
+    for version in ("550.54.14", "570.1"):
+        (tmp_path / "version").write_text(f"NVRM version: NVIDIA  Kernel Module  {version}  x\n")
+        monkeypatch.setattr(machine, "DRIVER", tmp_path / "version")
+        said.append(describe("cuda", "H200", 1))
+    assert [one["kernels"]["driver"] for one in said] == ["550.54.14", "570.1"]
+    assert kind(said[0]) == kind(said[1])
+    assert describe("cuda", "H200", 1, kernels={"tf32": "off"})["kernels"]["tf32"] == "off"
+    assert "kernels" not in describe("cpu", "", 1)
 
 
 def test_nothing_names_the_user_or_the_place():

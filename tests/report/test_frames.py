@@ -101,7 +101,8 @@ def test_other_machines_and_sources_are_kept_beside_the_first(plan, tmp_path):
     other = {**MACHINE, "source": {"digest": "other"}}
     record(plan_of(seeds=(2,)), tmp_path, machine=other)
     machine = frames.collect(plan, tmp_path).machine
-    assert machine == {**MACHINE, "also": [other]}
+    first, second, third = (run.name for run in plan.runs)
+    assert machine == {**MACHINE, "runs": [first, second], "also": [{**other, "runs": [third]}]}
 
 
 @pytest.mark.usefixtures("undrawn")

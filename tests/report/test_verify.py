@@ -8,7 +8,8 @@ from harness.errors import RecordsError
 from harness.records.types import Outcome, Row, Status
 from harness.report import frames
 from harness.report.markdown import readme_table
-from harness.report.verify import check_readme, check_tables, compare, update_readme
+from harness.report.quoted import check_readme, update_readme
+from harness.report.verify import check_tables, compare
 from harness.report.write import write
 
 ELSEWHERE = {**MACHINE, "cpu": "Other CPU"}

@@ -14,7 +14,7 @@ from harness.report.write import tables_of, write
 FILES = {
     *("spec.yaml", "machine.json", "runs.csv", "outcomes.csv"),
     *("summary.csv", "timing.csv", "report.md", "report.html"),
-    *("curves.png", "ema.png", "samples.png"),
+    *("curves.png", "ema.png", "samples.png", "results.lock"),
 }
 
 
