@@ -131,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(run=_doctor)
 
     one = commands.add_parser("schema", help="print the JSON schema of a spec")
+    one.add_argument("--markdown", action="store_true", help="a page of all fields instead")
     one.set_defaults(run=_schema)
     return parser
 
@@ -296,5 +297,5 @@ def _doctor(options: argparse.Namespace) -> int:
 def _schema(options: argparse.Namespace) -> int:
     from harness.commands import schema
 
-    print(schema())
+    print(schema(options.markdown))
     return 0
