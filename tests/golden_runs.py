@@ -67,14 +67,15 @@ _SINGAN = {
         "min_feat_channels": 4,
         "min_size": 18,
         "max_size": 32,
-        "iters_per_scale": 5,
+        "iters_per_scale": 8,
+        "noise_weight_init": 1.0,
         "discriminator_steps": 1,
         "generator_steps": 1,
     },
     "data": {"type": "image", "root": "shipped:coffee"},
-    "train": {"log_every_kimg": 0.001, "optimizer": {"lr": 0.002, "betas": [0.5, 0.999]}},
+    "train": {"log_every_kimg": 0.001, "optimizer": {"lr": 0.01, "betas": [0.5, 0.999]}},
     "evaluate": {
-        "every_kimg": 0.005,
+        "every_kimg": 0.008,
         "extractor": "random-conv-64",
         "fake_images": 4,
         "metrics": ["sifid", "diversity"],
@@ -110,7 +111,7 @@ def table(folder, iterations):
     names = [f"{arm}/{quantity}" for arm, quantity in pairs]
     rows = pd.DataFrame({"iteration": columns.iteration, "name": names, "value": columns.value})
     measured = rows[~rows.name.str.contains("time/|memory/")]
-    wide = measured.pivot(index="iteration", columns="name", values="value")
+    wide = measured.pivot_table("value", "iteration", "name", aggfunc="last")
     ends = pd.DataFrame(_networks(folder.path), index=[iterations])
     return wide.combine_first(ends).rename_axis(index="iteration", columns=None).reset_index()
 
