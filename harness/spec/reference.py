@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 
 _WORDS = {"string": "text", "integer": "whole number", "boolean": "true or false", "null": "null"}
 _RULE = "factors.reduce_lr.LEVEL"
-_HEAD = "| field | type | range | unit | default | meaning |\n|---|---|---|---|---|---|"
+_HEAD = "| field | type | range, unit | default | meaning |\n|---|---|---|---|---|"
 _TITLE = """\
 # Every field
 
@@ -112,12 +112,10 @@ def _table(section: Schema, heading: str) -> str:
 def _row(field: str, about: Schema, section: Schema) -> str:
     needed = field in section.get("required", ())
     ranges = dict.fromkeys(text for one in _leaves(about) if (text := _range(one)))
-    units = dict.fromkeys(one["unit"] for one in _leaves(about) if "unit" in one)
     cells = [
         f"`{field}`",
         _type(about),
         ", ".join(ranges),
-        ", ".join(units),
         "-" if needed else f"`{_value(about.get('default'))}`",
         about.get("description", "").replace("``", "`"),
     ]
@@ -158,6 +156,7 @@ def _type(about: Mapping[str, Any]) -> str:
 
 
 def _range(about: Mapping[str, Any]) -> str:
+    """Return a number's interval and unit; nothing for what is no number."""
     low, high = (
         next(((about[key], key) for key in keys if key in about), None)
         for keys in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
@@ -167,11 +166,13 @@ def _range(about: Mapping[str, Any]) -> str:
     left = f"{'(' if low[1].startswith('exclusive') else '['}{_number(low[0])}"
     if high is None:
         return f"{left}, ∞)"
-    return f"{left}, {_number(high[0])}{')' if high[1].startswith('exclusive') else ']'}"
+    right = f"{_number(high[0])}{')' if high[1].startswith('exclusive') else ']'}"
+    return f"{left}, {right} {about.get('unit', '')}".rstrip()
 
 
 def _number(value: float) -> str:
-    return "2³¹ - 1" if value == 2**31 - 1 else f"{value:.4g}"
+    words = {2**31 - 1: "2³¹ - 1", 10**9: "10⁹"}
+    return words.get(int(value), f"{value:.4g}")
 
 
 def _value(value: Any) -> str:

@@ -34,11 +34,15 @@ def test_a_field_stands_with_its_type_range_unit_default_and_meaning():
     assert row.startswith(
         "| `every_kimg` | number | [0.001, 1e+09] | kimg | - | Thousands of images"
     )
-    row = next(line for line in lines if line.startswith("| `interval` | whole number | [-1"))
+    row = next(
+        line
+        for line in lines
+        if line.startswith("| `interval` | whole number | [-1, 2³¹ - 1] iterations")
+    )
     assert (
         "| iterations | `1` | Iterations between two updates; -1: none after `start_iter`. |" in row
     )
-    assert "| `betas` | list of 2: number | [0, 1) |  | `[0, 0.99]` |" in "\n".join(lines)
+    assert "| `betas` | list of 2: number | [0, 1) | `[0, 0.99]` |" in "\n".join(lines)
 
 
 def test_every_section_has_a_table():

@@ -36,7 +36,7 @@ def test_equations_are_mathml(site):
         assert text.count("<math") >= 1, page
         assert "arithmatex" not in text, page
     fid = (site / "metrics" / "fid" / "index.html").read_text()
-    assert "<msup><mrow><mi>S</mi></mrow>" in fid or "<msup><mi>S</mi>" in fid
+    assert "<msubsup><mi>S</mi><mi>r</mi>" in fid
 
 
 def test_pictures_of_the_results_are_shown(site):
