@@ -34,7 +34,9 @@ _LAZY = {"r1_gamma": 1, "r1_interval": 4, "path_weight": 2, "path_interval": 4}
 _ADA = {"type": "ada", "initial_p": 0.3, "interval": 2, "adjust_kimg": 1}
 
 
-def _digits(model: dict[str, Any], **train: Any) -> dict[str, Any]:
+def _digits(
+    model: dict[str, Any], metrics: tuple[str, ...] = ("fid", "is", "kid"), **train: Any
+) -> dict[str, Any]:
     return {
         "question": f"Does {model['type']} train as it did?",
         "model": model,
@@ -50,7 +52,7 @@ def _digits(model: dict[str, Any], **train: Any) -> dict[str, Any]:
             "every_kimg": 0.2,
             "extractor": "digits-cnn",
             "fake_images": 400,
-            "metrics": ["fid", "is", "kid"],
+            "metrics": [*metrics],
             "kid_subsets": 4,
             "kid_subset_size": 100,
         },
@@ -67,15 +69,15 @@ _SINGAN = {
         "min_feat_channels": 4,
         "min_size": 18,
         "max_size": 32,
-        "iters_per_scale": 8,
+        "iters_per_scale": 3,
         "noise_weight_init": 1.0,
         "discriminator_steps": 1,
         "generator_steps": 1,
     },
     "data": {"type": "image", "root": "shipped:coffee"},
-    "train": {"log_every_kimg": 0.001, "optimizer": {"lr": 0.01, "betas": [0.5, 0.999]}},
+    "train": {"log_every_kimg": 0.001, "optimizer": {"lr": 0.002, "betas": [0.5, 0.999]}},
     "evaluate": {
-        "every_kimg": 0.008,
+        "every_kimg": 0.003,
         "extractor": "random-conv-64",
         "fake_images": 4,
         "metrics": ["sifid", "diversity"],
@@ -85,7 +87,7 @@ _SINGAN = {
 }
 SPECS: dict[str, dict[str, Any]] = {
     "pggan": _digits({"type": "PGGAN", **_GROWING}),
-    "stylegan1": _digits({"type": "StyleGAN1", **_GROWING, **_STYLES}),
+    "stylegan1": _digits({"type": "StyleGAN1", **_GROWING, **_STYLES}, ("fid",), kimg=0.24),
     "stylegan2": _digits({"type": "StyleGAN2", **_SMALL, **_STYLES}, loss=_LAZY, augment=_ADA),
     "singan": _SINGAN,
 }
@@ -143,20 +145,28 @@ TOLERANCES = {
     "/diversity": {"rtol": 2e-3, "atol": 1e-4},
 }
 """By a part of a column's name: ten times or more what other kernels move (``golden_spread``)."""
+LOOSER = {
+    # Channels of a young StyleGAN are constant but for rounding, which instance norm enlarges.
+    "stylegan1": {"fid": {"rtol": 0.25, "atol": 1e-3}},
+    # Batch norm of few positions, and a critic's loss that is a small difference.
+    "singan": {"/loss/": {"rtol": 1e-2, "atol": 2e-3}},
+}
+"""The same of single models that are less well conditioned."""
 
 
-def tolerances(frame):
-    """Return what each column may be off by, as pytest-regressions takes it."""
-    return {name: _tolerance(name) for name in frame.columns}
+def tolerances(name, frame):
+    """Return what each column of a model's table may be off by, as pytest-regressions takes it."""
+    limits = TOLERANCES | LOOSER.get(name, {})
+    return {column: _tolerance(column, limits) for column in frame.columns}
 
 
-def _tolerance(name):
-    return next((limits for part, limits in TOLERANCES.items() if part in name), _EXACT)
+def _tolerance(column, limits):
+    return next((limit for part, limit in limits.items() if part in column), _EXACT)
 
 
-def outside(frame, golden):
-    """Return the columns of a table that are not within tolerance of a golden one."""
-    limits = tolerances(golden)
+def outside(name, frame, golden):
+    """Return the columns of a model's table that are not within tolerance of a golden one."""
+    limits = tolerances(name, golden)
     assert [*frame.columns] == [*golden.columns]
-    close = {n: np.isclose(frame[n], golden[n], equal_nan=True, **limits[n]) for n in golden}
-    return [name for name, fits in close.items() if not fits.all()]
+    close = {c: np.isclose(frame[c], golden[c], equal_nan=True, **limits[c]) for c in golden}
+    return [column for column, fits in close.items() if not fits.all()]

@@ -16,7 +16,6 @@ import pandas as pd
 
 ROOT = Path(__file__).parents[1]
 CHANGES = {
-    "two threads": ({"OMP_NUM_THREADS": "2"}, ()),
     "AVX2": (
         {
             "ATEN_CPU_CAPABILITY": "avx2",
@@ -33,6 +32,7 @@ CHANGES = {
         },
         (),
     ),
+    "two threads": ({"OMP_NUM_THREADS": "2"}, ()),
     "momentum 1 % off": ({}, ("observers__ema__m0.1__interp_cfg__momentum=0.101",)),
     "rate 1 % off": ({}, ("train__optimizer__lr=*1.01",)),
 }
