@@ -142,9 +142,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", choices=("pggan", "stylegan1", "stylegan2", "singan"), required=True
     )
-    parser.add_argument(
-        "--network", help="default: generator_ema, or generator where there is none"
-    )
+    parser.add_argument("--network", help="default: generator_ema, else generator")
     parser.add_argument("--noises", type=Path, help="SinGAN's pickle beside the checkpoint")
     parser.add_argument("--out", type=Path, help="default: imported/CHECKPOINT-NETWORK")
 
