@@ -133,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(run=_reference)
 
     one = commands.add_parser("schema", help="print the JSON schema of a spec")
+    one.add_argument("--markdown", action="store_true", help="a page of all fields instead")
     one.set_defaults(run=_schema)
     return parser
 
@@ -279,5 +280,5 @@ def _reference(options: argparse.Namespace) -> int:
 def _schema(options: argparse.Namespace) -> int:
     from harness.commands import schema
 
-    print(schema())
+    print(schema(options.markdown))
     return 0

@@ -261,9 +261,11 @@ def doctor(options: argparse.Namespace) -> int:
     return show(examine(case), options.as_json)
 
 
-def schema() -> str:
-    """Return the JSON schema of a spec, for editors."""
-    return json.dumps(Spec.model_json_schema(), indent=1)
+def schema(markdown: bool = False) -> str:
+    """Return the JSON schema of a spec, for editors, or the same as a page for readers."""
+    from harness.spec import reference
+
+    return reference.markdown() if markdown else json.dumps(reference.json_schema(), indent=1)
 
 
 def _suffix(overrides: Sequence[str]) -> str:

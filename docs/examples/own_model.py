@@ -75,8 +75,8 @@ custom_hooks = [  # as they would stand in a config of MMagic's
 ]
 
 
-def main(folder="own-model"):
-    runner = Runner(
+def settings(folder):
+    return dict(
         model=TinyGAN(),
         work_dir=folder,
         train_dataloader=dict(
@@ -104,7 +104,10 @@ def main(folder="own-model"):
         default_scope="harness",
         randomness=dict(seed=0),
     )
-    return runner.train()
+
+
+def main(folder="own-model"):
+    return Runner(**settings(folder)).train()
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ class ArmsEvaluator(Evaluator):
 
     @torch.no_grad()
     def samples(self, model: GAN, count: int) -> dict[str, NDArray[np.uint8]]:
-        """Return ``count`` images uint8 NHWC of each arm, from the same latents."""
+        """Return ``count`` images uint8 NHWC of each arm, of the final size, from equal latents."""
         latents = self.latents(model, "sample latents", count)
         kwargs = self.settings.sample_kwargs
         drawn = {
@@ -160,5 +160,6 @@ class ArmsEvaluator(Evaluator):
             for arm, name in self.arms.items()
         }
         return {
-            arm: to_uint8(images).permute(0, 2, 3, 1).cpu().numpy() for arm, images in drawn.items()
+            arm: upscale_to(to_uint8(images), self.scale).permute(0, 2, 3, 1).cpu().numpy()
+            for arm, images in drawn.items()
         }

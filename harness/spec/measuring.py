@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from harness.spec.ranges import Count, Kimg, Share
+from harness.spec.ranges import Count, Images, Kimg, Share
 from harness.spec.sections import Section, Sparse
 from harness.spec.vocabulary import EXTRACTED_METRICS, PATH_METRICS
 
@@ -13,8 +13,11 @@ class Extractor(Section):
     """Network whose features a metric is measured on."""
 
     type: Literal["digits-cnn", "inception-v3-compat", "random-conv-64"]
+    """A network that ships with the harness, or Inception, whose file you bring."""
     weights: str | None = None
+    """Inception's file; null: the one in the cache's ``weights`` folder."""
     weights_sha256: str | None = None
+    """What that file has to be; null: torch-fidelity's."""
 
 
 MetricName = Literal[
@@ -39,6 +42,7 @@ class Lpips(Section):
     """LPIPS of VGG16 (arXiv 1801.03924), of two files that the user has."""
 
     type: Literal["lpips-vgg16"] = "lpips-vgg16"
+    """The one perceptual distance there is."""
     weights: str
     """torch-fidelity's weights-vgg16-lpips.pth."""
     vgg16_weights: str
@@ -49,17 +53,24 @@ class Evaluate(Sparse):
     """What is measured, how often, on how many images."""
 
     every_kimg: Kimg
+    """Thousands of images between two evaluations; there is one at the end, too."""
     first_kimg: Kimg | None = None
     """Thousands of images before an evaluation ahead of the regular ones; null: there is none."""
     extractor: Literal["digits-cnn", "inception-v3-compat", "random-conv-64"] | Extractor
-    fake_images: Count
+    """Whose features are compared: a type's name, or its settings."""
+    fake_images: Images
+    """Generated images that each arm is judged by."""
     fresh: Count | None = None
     """Further sets of latents that arms are measured on: all of them at the end, the first one at
     each new best before; null: none."""
     metrics: Annotated[tuple[MetricName, ...], Field(min_length=1)]
+    """In the report's order; the first is the one that the answer speaks of."""
     kid_subsets: Count = 100
-    kid_subset_size: Count = 1000
-    batch_size: Count = 500
+    """Pairs of subsets that KID is the mean over."""
+    kid_subset_size: Images = 1000
+    """Images in each of them."""
+    batch_size: Images = 500
+    """Images drawn at once; changes no number."""
     truncation: Share | None = None
     """Style codes are drawn to their mean, to this share of the way; null: not at all."""
     ppl_pairs: Count | None = None

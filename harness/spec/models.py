@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from harness.spec.growth import GrowthSchedule
-from harness.spec.ranges import Count, Fraction, Kimg, KimgOrZero, Positive, Scale, Share
+from harness.spec.ranges import (
+    Count,
+    Fraction,
+    Images,
+    Iterations,
+    Kimg,
+    KimgOrZero,
+    Pixels,
+    Positive,
+    Scale,
+    Share,
+)
 from harness.spec.sections import Section
 
 BatchSize = int | dict[int, int]
@@ -16,13 +27,18 @@ class PGGAN(Section):
     """Progressive GAN (arXiv 1710.10196)."""
 
     type: Literal["PGGAN"]
+    """Which of the models this is."""
     noise_size: Count
+    """Z, the entries of a latent."""
     out_scale: Scale
+    """Side of the final images, a power of two."""
     base_channels: Count = 8192
+    """Feature maps x half the side at each scale, up to ``max_channels``."""
     max_channels: Count = 512
+    """Feature maps at most."""
     fused: bool = True
     """Fused up- and down-sampling convolutions."""
-    mbstd_group: Count | None = 4
+    mbstd_group: Images | None = 4
     """Images that the critic's minibatch stddev is taken over; null: the whole batch."""
     paper_form: bool = True
     """The paper's networks; false gives MMagic's, which its checkpoints fit."""
@@ -40,14 +56,18 @@ class StyleGAN1(Section):
     """StyleGAN (arXiv 1812.04948)."""
 
     type: Literal["StyleGAN1"]
+    """Which of the models this is."""
     noise_size: Count = 512
     """Z, which is also the number of a style code's entries."""
     out_scale: Scale
+    """Side of the final images, a power of two."""
     num_mlps: Count = 8
     """Layers of the mapping network."""
     base_channels: Count = 8192
+    """Feature maps x half the side at each scale, up to ``max_channels``."""
     max_channels: Count = 512
-    mbstd_group: Count | None = 4
+    """Feature maps at most."""
+    mbstd_group: Images | None = 4
     """Images that the discriminator's minibatch stddev is taken over; null: the whole batch."""
     mapping_lr: Positive = 0.01
     """Learning rate of the mapping network, as a share of the others'."""
@@ -69,14 +89,18 @@ class StyleGAN2(Section):
     """StyleGAN2 (arXiv 1912.04958)."""
 
     type: Literal["StyleGAN2"]
+    """Which of the models this is."""
     noise_size: Count = 512
     """Z, which is also the number of a style code's entries."""
     out_scale: Scale
+    """Side of the final images, a power of two."""
     num_mlps: Count = 8
     """Layers of the mapping network."""
     base_channels: Count = 16384
+    """Feature maps x half the side at each scale, up to ``max_channels``."""
     max_channels: Count = 512
-    mbstd_group: Count | None = 4
+    """Feature maps at most."""
+    mbstd_group: Images | None = 4
     """Images that the discriminator's minibatch stddev is taken over; null: the whole batch."""
     mapping_lr: Positive = 0.01
     """Learning rate of the mapping network, as a share of the others'."""
@@ -94,18 +118,23 @@ class SinGAN(Section):
     """SinGAN (arXiv 1905.01164)."""
 
     type: Literal["SinGAN"]
+    """Which of the models this is."""
     base_channels: Count = 32
+    """Feature maps at the coarsest scales; they double every four scales."""
     min_feat_channels: Count = 32
-    min_size: Count = 25
+    """Feature maps of the inner layers at least."""
+    min_size: Pixels = 25
     """About the shorter side of the coarsest scale, in px."""
-    max_size: Count = 250
+    max_size: Pixels = 250
     """Longer side of the finest scale, in px; a smaller image keeps its size."""
     scale_factor_init: Fraction = 0.75
     """Share of a scale's sides that the next coarser one has, about."""
-    iters_per_scale: Count = 2000
+    iters_per_scale: Iterations = 2000
+    """How long each scale is trained."""
     discriminator_steps: Count = 3
     """Critic steps in an iteration; the image is shown once for each."""
     generator_steps: Count = 3
+    """Generator steps in an iteration."""
     noise_weight_init: Positive = 0.1
     """Noise amplitude per error of the reconstruction from the coarser scales (section 2.1)."""
     lr_milestone: Share = 0.8

@@ -4,7 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from harness.spec.ranges import Fraction, Interval, Kimg, Natural, Positive, RelativeWidth, Share
+from harness.spec.ranges import (
+    Fraction,
+    Interval,
+    Iteration,
+    Kimg,
+    Positive,
+    RelativeWidth,
+    Share,
+)
 from harness.spec.sections import Section, Sparse
 from harness.spec.vocabulary import momentum_from_half_life
 
@@ -15,11 +23,15 @@ class InterpCfg(Sparse):
     momentum: Fraction | None = None
     """Weight of the new value, 1 - decay."""
     decay: Fraction | None = None
+    """Weight of the old value, in place of ``momentum``."""
     half_life_kimg: Kimg | None = None
+    """After how many images an old value's weight has halved, in place of ``momentum``."""
     momentum_nontrainable: Share | None = None
     """Weight of the new value for buffers and frozen parameters."""
     inv_gamma: Positive | None = None
+    """Of ``warmup``: updates after which its weight begins to fall; null: 1."""
     power: Positive | None = None
+    """Of ``warmup``: how fast it falls; null: 2/3."""
     rampup: Positive | None = None
     """Half-life as a share of the images shown so far, until ``half_life_kimg`` is reached."""
     sigma_rel: RelativeWidth | None = None
@@ -30,9 +42,13 @@ class Ema(Section):
     """One EMA shadow of the generator, in the words of ExponentialMovingAverageHook."""
 
     interp_mode: Literal["lerp", "warmup", "ramp", "power", "uniform"] = "lerp"
+    """How the weight of a new value goes over training."""
     interp_cfg: InterpCfg = InterpCfg()
+    """The mode's settings."""
     interval: Interval = 1
-    start_iter: Natural = 0
+    """Iterations between two updates; -1: none after ``start_iter``."""
+    start_iter: Iteration = 0
+    """Iterations during which the shadow is a copy."""
 
     def hook_cfg(self, batch_size: int) -> dict[str, float]:
         """Return ``interp_cfg`` as the hook takes it, decay and half-life made a momentum.
@@ -71,4 +87,6 @@ class Observers(Sparse):
     """What rides along without changing training."""
 
     ema: dict[str, Ema] = Field(default={})
+    """Shadows, by the name of their arm."""
     posthoc: Posthoc | None = None
+    """Averages rebuilt after training; null: none."""

@@ -23,9 +23,9 @@ def _not_a_number(value: Any) -> Any:
     return value
 
 
-def _schema(**limits: float) -> Any:
-    """The same range for editors, in JSON schema's words."""
-    return Field(json_schema_extra=dict(limits))
+def _schema(unit: str | None = None, **limits: float) -> Any:
+    """The same range for editors, in JSON schema's words; the unit for the reference."""
+    return Field(json_schema_extra={**({"unit": unit} if unit else {}), **limits})
 
 
 _Float = Annotated[float, BeforeValidator(_not_a_number)]
@@ -49,12 +49,12 @@ NotNegative = Annotated[_Float, _allowed("at least 0", lambda v: v >= 0), _schem
 Kimg = Annotated[
     _Float,
     _allowed("in [0.001, 1e9] thousand images", lambda v: 0.001 <= v <= 1e9),
-    _schema(minimum=0.001, maximum=1e9),
+    _schema("kimg", minimum=0.001, maximum=1e9),
 ]
 KimgOrZero = Annotated[
     _Float,
     _allowed("in [0, 1e9] thousand images", lambda v: 0 <= v <= 1e9),
-    _schema(minimum=0, maximum=1e9),
+    _schema("kimg", minimum=0, maximum=1e9),
 ]
 RelativeWidth = Annotated[
     _Float,
@@ -66,15 +66,19 @@ Count = Annotated[
     _allowed("a whole number in [1, 2^31)", lambda v: 1 <= v <= _MOST),
     _schema(minimum=1, maximum=_MOST),
 ]
+Images = Annotated[Count, _schema("images")]
+Pixels = Annotated[Count, _schema("px")]
+Iterations = Annotated[Count, _schema("iterations")]
 Natural = Annotated[
     _Int,
     _allowed("a whole number in [0, 2^31)", lambda v: 0 <= v <= _MOST),
     _schema(minimum=0, maximum=_MOST),
 ]
+Iteration = Annotated[Natural, _schema("iterations")]
 Interval = Annotated[
     _Int,
     _allowed("-1 (never) or a whole number in [1, 2^31)", lambda v: v == -1 or 1 <= v <= _MOST),
-    _schema(minimum=-1, maximum=_MOST),
+    _schema("iterations", minimum=-1, maximum=_MOST),
 ]
 Seed = Annotated[
     _Int, _allowed("a whole number in [0, 2^63)", lambda v: 0 <= v < 2**63), _schema(minimum=0)
@@ -87,5 +91,5 @@ Words = Annotated[
 Scale = Annotated[
     int,
     _allowed("a power of two in [4, 1024]", lambda v: 4 <= v <= 1024 and v & (v - 1) == 0),
-    _schema(minimum=4, maximum=1024),
+    _schema("px", minimum=4, maximum=1024),
 ]

@@ -16,7 +16,7 @@ from harness.spec.models import PGGAN, BatchSize, Model, SinGAN, StyleGAN1, Styl
 from harness.spec.observers import Ema, InterpCfg, Observers, Posthoc
 from harness.spec.photographs import size_of, title
 from harness.spec.pyramid import Pyramid
-from harness.spec.ranges import Count, Seed, Words
+from harness.spec.ranges import Images, Seed, Words
 from harness.spec.sections import Section
 from harness.spec.training import (
     LOSSES,
@@ -70,13 +70,15 @@ class Data(Section):
     """Where the real images come from."""
 
     type: Literal["digits", "cifar10", "image_folder", "zip", "image"]
+    """``image`` is one photograph, for SinGAN; all others are sets."""
     root: str | None = None
-    """A folder, an archive; for ``image`` its path, or ``shipped:NAME``."""
+    """A folder, an archive; for ``image`` its path, or ``shipped:NAME``; not for ``digits``."""
     crop: Literal["none", "center"] = "none"
     """What to do with images that are not square: refuse, or cut the centre out."""
     broken: Literal["refuse", "skip"] = "refuse"
     """What to do with images that cannot be read."""
-    max_images: Count | None = None
+    max_images: Images | None = None
+    """Take the first of them only; null: all."""
 
     @property
     def title(self) -> str:
@@ -88,16 +90,25 @@ class Spec(Section):
     """A question about GAN training, complete."""
 
     question: Words
+    """The question, one sentence; it heads the report."""
     model: Model
+    """What is trained."""
     data: Data
+    """What it learns from."""
     train: Train
+    """How it is trained."""
     evaluate: Evaluate
+    """What is measured."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    """One run each, for each level of the factors."""
     observers: Observers = Observers()
+    """What rides along without changing training."""
     factors: dict[str, dict[str, Any]] = Field(default={})
-    """``reduce_lr``, or the dotted path of any field, with a value for each level's name."""
+    """``reduce_lr`` or the dotted path of a field, and a value for each level's name."""
     hooks: tuple[dict[str, Any], ...] = ()
+    """VisualizationHook and PickleDataHook, in MMagic's words."""
     tiers: dict[str, Any] = Field(default={})
+    """By name: what to change for another budget, or the path of a spec that stands for it."""
 
     @model_validator(mode="before")
     @classmethod
