@@ -8,7 +8,8 @@ from example_scripts import EXAMPLES, ROOT
 
 from harness.cli import main
 from harness.report.frames import Cell, read
-from harness.report.verify import check_readme, check_tables
+from harness.report.quoted import check_readme
+from harness.report.verify import check_tables
 
 PAGE = ROOT / "docs" / "pages" / "tutorial.md"
 SPEC = ROOT / "experiments" / "tutorial.yaml"

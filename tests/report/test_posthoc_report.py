@@ -101,9 +101,10 @@ def test_a_folder_with_them_is_rebuilt_from_its_rows(results, tmp_path):
     misfit = "posthoc_misfit,100.0,2000,150.0,0.008"
     assert text.count(misfit) == 3
     (folder / "runs.csv").write_text(text.replace(misfit, f"{misfit}9"))
-    table, page = check_tables(folder)
+    table, page, *locked = check_tables(folder)
     assert "report.md:" in table
     assert "report.html:" in page
+    assert any("runs.csv: not what was locked" in line for line in locked)
 
 
 def test_each_level_has_its_own_lengths(tmp_path):
