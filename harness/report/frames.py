@@ -24,7 +24,7 @@ from harness.records.store import RunFolder
 from harness.records.types import Outcome, Status
 from harness.report.committed_rows import MISSING, all_fine, check_each
 from harness.report.machines import machine_of
-from harness.report.tabular import Table, read_csv
+from harness.report.tabular import Table, read_csv, table_text
 from harness.spec.vocabulary import NAME
 from harness.spec.yaml_text import Unreadable, parse
 
@@ -225,6 +225,15 @@ def load(folders: str | Path | Iterable[str | Path]) -> Frames:
     if not given:
         raise RecordsError("no results folder was given: name one, as results/pggan-ema/quick")
     return tidied({Path(folder).as_posix(): evidence(Path(folder)) for folder in given})
+
+
+def rows_text(results: Results) -> str:
+    """Return the rows as ``runs.csv`` holds them, one a line."""
+    name = "rows_text"
+    if name not in results.derived:
+        results.derived[name] = table_text(results.rows)
+    text: str = results.derived[name]
+    return text
 
 
 def _table(names: Iterable[str], records: Iterable[Sequence[Any]]) -> Table:

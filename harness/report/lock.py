@@ -24,8 +24,7 @@ from harness.plain_files import opened
 from harness.records.files import check_format, read_record, write_atomically
 from harness.records.machine import kind
 from harness.records.types import FORMAT
-from harness.report.frames import Results
-from harness.report.tabular import table_text
+from harness.report.frames import Results, rows_text
 from harness.spec.identity import digest
 from harness.spec.yaml_text import parse
 
@@ -118,14 +117,14 @@ def _shown(text: str) -> str:
 
 def _runs(results: Results) -> Iterator[str]:
     """Tie each run's rows to its name, which holds the digest of its settings."""
-    places: dict[str, list[int]] = {}
-    for place, run in enumerate(results.rows["run"]):
-        places.setdefault(run, []).append(place)
+    header, *lines = rows_text(results).splitlines(keepends=True)
+    own: dict[str, list[str]] = {}
+    for run, line in zip(results.rows["run"], lines, strict=True):
+        own.setdefault(run, [header]).append(line)
     for run, status in zip(results.outcomes["run"], results.outcomes["status"], strict=True):
-        own = places.get(run, [])
-        rows = {name: [column[at] for at in own] for name, column in results.rows.items()}
-        content = hashlib.sha256(table_text(rows).encode()).hexdigest()
-        yield f"run {_printed(run)} {status} {len(own)} {content}"
+        rows = own.get(run, [header])
+        content = hashlib.sha256("".join(rows).encode()).hexdigest()
+        yield f"run {_printed(run)} {status} {len(rows) - 1} {content}"
 
 
 def _files(folder: Path) -> list[str]:

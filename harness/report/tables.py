@@ -113,11 +113,14 @@ def summary_text(results: Results) -> str:
 
 def timing(results: Results) -> list[TimingLine]:
     """Return a line for each level that has a finished run."""
-    return [
-        TimingLine(level, len(seeds), _costs(results, level, seeds))
-        for level, seeds in results.finished.items()
-        if seeds
-    ]
+    if "timing" not in results.derived:
+        results.derived["timing"] = [
+            TimingLine(level, len(seeds), _costs(results, level, seeds))
+            for level, seeds in results.finished.items()
+            if seeds
+        ]
+    found: list[TimingLine] = results.derived["timing"]
+    return found
 
 
 def timing_text(results: Results) -> str:

@@ -41,8 +41,13 @@ def first_run(results: Results, runs_dir: Path, pattern: str) -> Shown | None:
     """Return the first finished run whose folder holds a file named so; None without one."""
     columns = (results.outcomes[name] for name in ("run", "level", "seed", "status"))
     for run, level, seed, status in zip(*columns, strict=True):
-        if status == Status.FINISHED and any((runs_dir / run).glob(pattern)):
-            return Shown(level, seed, runs_dir / run)
+        folder = runs_dir / run
+        if (
+            status == Status.FINISHED
+            and (folder / "samples").is_dir()
+            and any(folder.glob(pattern))
+        ):
+            return Shown(level, seed, folder)
     return None
 
 

@@ -19,7 +19,7 @@ from harness.records.files import write_atomically, write_json
 from harness.records.store import dump_yaml
 from harness.report import film as films
 from harness.report.film import Film
-from harness.report.frames import Results
+from harness.report.frames import Results, rows_text
 from harness.report.lock import write_lock
 from harness.report.markdown import OF_ONE_RUN, PICTURES, report
 from harness.report.page.folder import FILE, page_of
@@ -55,7 +55,7 @@ def write(results: Results, runs_dir: Path | None, folder: Path, *, video: bool 
         protocols.write(folder / protocols.FILE, results.protocols)
     else:
         _remove(folder / protocols.FILE)
-    write_atomically(folder / "runs.csv", table_text(results.rows))
+    write_atomically(folder / "runs.csv", rows_text(results))
     write_atomically(folder / "outcomes.csv", table_text(results.outcomes))
     for name, picture in drawn.items():
         write_atomically(folder / name, picture)
