@@ -110,18 +110,17 @@ def _in_turns(peer: Asked, folder: Path) -> Speeds:
         theirs = peer.ask(train=_CALLS)["seconds"] / _CALLS
         own = seconds(partial(step, default), _CALLS), seconds(partial(step, fast), _CALLS)
         turns.append((theirs, *own))
-    share = heavy_seconds(fast) / statistics.median(turn[2] for turn in turns)
     rate, _ = ceilings(torch.device("cpu"))
-    return Speeds(tuple(turns), _BATCH, _FAST, per_image, rate, share)
+    return Speeds(tuple(turns), _BATCH, _FAST, per_image, rate, heavy_share(fast))
 
 
-def heavy_seconds(runner: Runner) -> float:
-    """Return the seconds of a step's convolutions and products: the median of a few steps."""
+def heavy_share(runner: Runner) -> float:
+    """Return what share of a step convolutions and products take: the median of a few steps."""
     found = []
     for _ in range(_CALLS + 1):
         with Count() as count:
-            step(runner)
-        found.append(sum(count.seconds[name] for name in (CONVOLUTIONS, PRODUCTS)))
+            whole = seconds(partial(step, runner))
+        found.append(sum(count.seconds[name] for name in (CONVOLUTIONS, PRODUCTS)) / whole)
     return statistics.median(found)
 
 
