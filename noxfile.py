@@ -33,7 +33,7 @@ def _install(session: nox.Session, *extras: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the test suite at the pinned versions, in two processes."""
-    _install(session, "test")
+    _install(session, "test", "ray")
     session.run("pytest", "-n", "2", *session.posargs)
 
 
@@ -47,14 +47,14 @@ def browser(session: nox.Session) -> None:
 @nox.session(name="tests-latest")
 def tests_latest(session: nox.Session) -> None:
     """Run the test suite on the newest version of everything."""
-    session.install("--upgrade", "-e", ".[test]")
+    session.install("--upgrade", "-e", ".[test,ray]")
     session.run("pytest", *session.posargs)
 
 
 @nox.session
 def faults(session: nox.Session) -> None:
     """Kill, starve and mislead real runs, a hundred kills in all; writes results/faults/."""
-    _install(session, "test")
+    _install(session, "test", "ray")
     session.run("pytest", "tests/faults", "--whole", "results/faults", *session.posargs)
 
 
@@ -150,6 +150,22 @@ def bench(session: nox.Session) -> None:
     """Measure the harness's own speed as ratios; writes results/benchmarks/."""
     _install(session, "conformance")
     session.run("harness", "bench", *session.posargs)
+
+
+@nox.session
+def scale(session: nox.Session) -> None:
+    """Measure and simulate thousands of synthetic runs; writes results/scale/."""
+    _install(session, "ray")
+    session.run("harness", "scale", *session.posargs)
+
+
+@nox.session
+def price(session: nox.Session) -> None:
+    """Predict every quick tier, then train it again; writes results/scale/price.*."""
+    _install(session)
+    committed = sorted(map(str, Path("results").glob("*/quick")))
+    spread = ("--sec", "20", "--times", "3")  # over minutes, as a run is
+    session.run("harness", "calibrate", *spread, "--again", "--check", *committed, *session.posargs)
 
 
 @nox.session(name="bench-peer")

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from harness import __version__
-from harness.arguments import add_sample, count, natural, positive, size
-from harness.check_parser import add_checks
+from harness.commands.arguments import count, folder_or_url, positive
+from harness.commands.check_parser import add_checks
+from harness.commands.drawing_parser import add_drawing
+from harness.commands.price_parser import add_calibrate
+from harness.commands.run_command import add_run
 from harness.errors import HarnessError, printable
 
 
@@ -83,11 +86,15 @@ def _parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("plan", help="what a spec would run, and what it would cost")
     _add_spec(one)
+    one.add_argument("--names", action="store_true", help="the runs' names alone, one a line")
+    one.add_argument("--gpus", type=count, help="price it for so many GPUs, as --device cuda")
     one.set_defaults(run=_plan)
+
+    add_calibrate(commands, _add_spec)
 
     one = commands.add_parser("run", help="train, measure, report, and compare with results/")
     _add_spec(one)
-    one.add_argument("--restart", action="store_true", help="train finished runs again")
+    add_run(one)
     one.set_defaults(run=_run)
 
     one = commands.add_parser("report", help="write the report of runs that were trained before")
@@ -103,23 +110,18 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     one.set_defaults(run=_bench)
 
+    one = commands.add_parser("scale", help="measure and simulate thousands of synthetic runs")
+    one.add_argument("names", nargs="*", metavar="QUESTION", help="default: all")
+    one.add_argument("--results", type=Path, default=Path("results"))
+    one.set_defaults(run=_scale)
+
     one = commands.add_parser("check-ema", help="hold averages of weights to the closed form")
     one.add_argument("target", nargs="?", metavar="MODULE:MAKE_EMA", help="default: all libraries")
     one.add_argument("--out", type=Path, default=Path("results/ema-conformance"))
     one.add_argument("--no-speed", action="store_true", help="leave the speed tables as they are")
     one.set_defaults(run=_check_ema)
 
-    one = commands.add_parser("singan", help="pictures from a run that was trained on one image")
-    _add_singan(one)
-    one.set_defaults(run=_singan)
-
-    one = commands.add_parser("import", help="check a published checkpoint, keep its generator")
-    _add_import(one)
-    one.set_defaults(run=_import)
-
-    one = commands.add_parser("sample", help="draw from an imported generator or a run")
-    add_sample(one)
-    one.set_defaults(run=_sample)
+    add_drawing(commands)
 
     one = commands.add_parser("doctor", help="what of machine, libraries and data is in order")
     one.add_argument("--json", action="store_true", dest="as_json", help="for scripts")
@@ -138,17 +140,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_import(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("checkpoint", type=Path, help="torch's format, as *.pth, or safetensors")
-    parser.add_argument("overrides", nargs="*", metavar="NAME=VALUE", help="as out_size=256")
-    parser.add_argument(
-        "--model", choices=("pggan", "stylegan1", "stylegan2", "singan"), required=True
-    )
-    parser.add_argument("--network", help="default: generator_ema, else generator")
-    parser.add_argument("--noises", type=Path, help="SinGAN's pickle beside the checkpoint")
-    parser.add_argument("--out", type=Path, help="default: imported/CHECKPOINT-NETWORK")
-
-
 def _add_spec(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     parser.add_argument(
         "spec", nargs=nargs, type=Path, help="a YAML file, such as experiments/pggan-ema.yaml"
@@ -157,7 +148,9 @@ def _add_spec(parser: argparse.ArgumentParser, nargs: str | None = None) -> None
     parser.add_argument("--tier", default="quick", help="quick, gpu, paper, ... (default quick)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--jobs", type=count, help="runs side by side (default: one a core)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
+    parser.add_argument(
+        "--runs", type=folder_or_url, default=Path("runs"), help="folder of the runs, or a URL"
+    )
     parser.add_argument("--results", type=Path, default=Path("results"), help="of the reports")
     parser.add_argument(
         "--checkpoint-sec", type=positive, default=300.0, help="between two of a run (default 300)"
@@ -166,58 +159,44 @@ def _add_spec(parser: argparse.ArgumentParser, nargs: str | None = None) -> None
     parser.add_argument(
         "--stall-min", type=positive, default=30.0, help="end a run without progress (default 30)"
     )
-
-
-_SINGAN_TASKS = (
-    *("sample", "super-resolution", "paint-to-image"),
-    *("harmonization", "editing", "animation"),
-)
-
-
-def _add_singan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "folder", type=Path, metavar="RUN_FOLDER", help="as runs/NAME/TIER/seed0-ID"
+        "--no-share", action="store_true", help="train apart what begins alike (same results)"
     )
-    parser.add_argument(
-        "task", choices=_SINGAN_TASKS, metavar="TASK", help=", ".join(_SINGAN_TASKS)
-    )
-    parser.add_argument("--image", help="the image to begin with, or shipped:NAME")
-    parser.add_argument("--mask", help="white where the image may change")
-    parser.add_argument("--scale", type=natural, help="the first scale that is not given, 0: all")
-    parser.add_argument("--size", type=size, metavar="HxW", help="of samples, in px, as 200x600")
-    parser.add_argument("--factor", type=float, help="of super-resolution (default 4)")
-    parser.add_argument("--count", type=count, help="images (default 1), or frames (default 40)")
-    parser.add_argument("--seed", type=natural, default=0)
-    parser.add_argument("--arm", default="raw", help="raw, or an EMA shadow's name (default raw)")
-    parser.add_argument("--out", type=Path, help="folder of the pictures (default RUN_FOLDER/TASK)")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
 
 
 # Each command imports what it needs: planning and help must not pay for training.
 
 
 def _list(options: argparse.Namespace) -> int:
-    from harness.commands import listing
+    from harness.commands.smaller import listing
 
     return listing(options.folder)
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from harness.commands import Job
+    from harness.commands.job import Job
 
-    print(Job.of(options).describe())
+    if options.gpus:
+        options.device = "cuda"
+    job = Job.of(options)
+    names = "\n".join(run.name for run in job.plan.runs)
+    print(names if options.names else job.describe(options.gpus or 1))
     return 0
 
 
 def _run(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends as Ctrl-C does
-    from harness.commands import Job
+    from harness.commands import over_ranks
 
-    return Job.of(options).run(restart=options.restart)
+    if over_ranks.asked():
+        return over_ranks.run(options)
+    from harness.commands.run_command import run
+
+    return run(options)
 
 
 def _report(options: argparse.Namespace) -> int:
-    from harness.commands import Job
+    from harness.commands.job import Job
 
     return Job.of(options).report(options.video)
 
@@ -228,49 +207,30 @@ def _bench(options: argparse.Namespace) -> int:
     return run(options.names, options.results, options.device)
 
 
+def _scale(options: argparse.Namespace) -> int:
+    from harness.scale.suite import run
+
+    return run(options.names, options.results)
+
+
 def _check_ema(options: argparse.Namespace) -> int:
     from harness.conformance import run
 
     return run(options.target, options.out, not options.no_speed)
 
 
-def _singan(options: argparse.Namespace) -> int:
-    from harness.drawing.one_image import run
-
-    return run(options)
-
-
-def _import(options: argparse.Namespace) -> int:
-    from harness.drawing.importing import import_checkpoint
-
-    return import_checkpoint(
-        options.checkpoint,
-        options.model,
-        options.network,
-        options.overrides,
-        options.noises,
-        options.out,
-    )
-
-
-def _sample(options: argparse.Namespace) -> int:
-    from harness.drawing.sampling import sample
-
-    return sample(options)
-
-
 def _doctor(options: argparse.Namespace) -> int:
     from harness.doctor import BROKEN, REST, libraries_only, show
 
     try:
-        from harness.commands import doctor
+        from harness.commands.smaller import doctor
     except BROKEN:  # a library that every command needs is missing: say which
         return show([*libraries_only(), REST], options.as_json)
     return doctor(options)
 
 
 def _reference(options: argparse.Namespace) -> int:
-    from harness.commands import CACHE_DIR, Job
+    from harness.commands.job import CACHE_DIR, Job
     from harness.engine.export import export
 
     print(export(Job.of(options).plan.spec, options.out, CACHE_DIR.expanduser(), options.device))
@@ -278,7 +238,7 @@ def _reference(options: argparse.Namespace) -> int:
 
 
 def _schema(options: argparse.Namespace) -> int:
-    from harness.commands import schema
+    from harness.commands.smaller import schema
 
     print(schema(options.markdown))
     return 0

@@ -5,7 +5,7 @@
 - Its checkpoints hold HistoryBuffer objects, which ``torch.load(weights_only=True)``, the default
   since torch 2.6, refuses. The class is declared safe, and with it the one use of ``getattr`` that
   its pickles make: to name its own methods. weights_only stays on; nothing else can be looked up.
-  The arrays in them are built by ``harness.arrays``.
+  The arrays in them are built by ``harness.files.arrays``.
 """
 
 import warnings
@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from harness.arrays import STAND_INS, Array, Kind
+from harness.files.arrays import STAND_INS, Array, Kind
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)

@@ -38,12 +38,24 @@ class HarnessError(Exception):
         self.problems = problems
         super().__init__("\n".join(problems))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # As it stands: pickle would call ``__init__``, whose arguments differ, with the message.
+        return _revived, (type(self), self.args, vars(self))
+
     @property
     def lines(self) -> list[str]:
         """The problems as a terminal can show them, a line for each."""
         shown = [printable(problem) for problem in self.problems[:_MOST_LINES]]
         more = len(self.problems) - len(shown)
         return [*shown, *([f"and {more} more"] if more else [])]
+
+
+def _revived(
+    kind: type[HarnessError], args: tuple[object, ...], state: dict[str, object]
+) -> HarnessError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(state)
+    return error
 
 
 class SpecError(HarnessError):
@@ -85,6 +97,7 @@ class Diverged(HarnessError):
 
     def __init__(self, iteration: int, what: str = "a loss") -> None:
         self.iteration = iteration
+        self.what = what
         super().__init__(
             f"{what} was NaN or infinite at iteration {iteration}: lower the learning rate"
         )

@@ -8,9 +8,12 @@ import torch
 from harness import compat  # noqa: F401  (before anything of mmengine)
 
 # isort: split
+from mmengine.dist import get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.structures import BaseDataElement, LabelData
 from torch import Tensor, nn
+
+from harness.ranks.shares import TOTAL
 
 Images = dict[str, list[Tensor]]
 """Images by name, one a sample, each CHW or a sequence TCHW of T of them."""
@@ -149,6 +152,13 @@ def batch_images(batch: Any) -> int:
         batch = batch.get("inputs", next(iter(batch.values()), None))
         return batch_images(batch)
     return 0 if batch is None else len(batch)
+
+
+def shown_images(batch: Any) -> int:
+    """Return how many images the batches of all ranks hold: ``total``, where a batch says it."""
+    if isinstance(batch, Mapping) and TOTAL in batch:
+        return int(batch[TOTAL])
+    return batch_images(batch) * get_world_size()
 
 
 def unwrapped(module: Any) -> nn.Module:

@@ -17,15 +17,21 @@ ROOT = Path(__file__).parents[1]
 class Command:
     """A command in a process group of its own, its output kept in files.
 
-    ``troubles``: orders for its workers, see ``troubled``; ``asks``: what is asked of it.
+    ``troubles``: orders for its workers, see ``troubled``; ``asks``: what is asked of it;
+    ``starter``: the module of Python that starts it, with its arguments.
     """
 
     def __init__(
-        self, folder, *arguments, troubles=None, asks=("run", "question.yaml", "--jobs", "2")
+        self,
+        folder,
+        *arguments,
+        troubles=None,
+        asks=("run", "question.yaml", "--jobs", "2"),
+        starter=(),
     ):
         self.runs = folder / "runs" / "question" / "quick"
         self._files = [folder / f"output-{time.monotonic_ns()}-{name}" for name in ("out", "err")]
-        program = ["-m", "harness"]
+        program = [*starter, "-m", "harness"]
         if troubles is not None:
             program = [str(Path(__file__).with_name("troubled_harness.py")), str(troubles)]
         with self._files[0].open("w") as out, self._files[1].open("w") as err:

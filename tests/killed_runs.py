@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.engine import checkpoints
+from harness.files.pickles import load_pickled_data, to_safetensors
 from harness.launch.local import Running, execute
 from harness.launch.worker import Machine, ended
-from harness.pickles import load_pickled_data, to_safetensors
 from harness.plan.expand import Run
 from harness.records.files import read_json
 from harness.records.store import CHECKPOINTS, RunFolder

@@ -5,17 +5,22 @@ import signal
 from contextlib import contextmanager
 
 import torch
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 
 from harness.engine import checkpoints
+from harness.engine.branching import BranchHook
 from harness.engine.build import train
 from harness.engine.keeping import Keeper, state_of
 from harness.errors import HarnessError
+from harness.files.pickles import in_parts
 from harness.interrupts import Interrupts
-from harness.pickles import in_parts
 from harness.plan.keeping import Keeping
+from harness.records.branches import write_riders
+from harness.records.machine_file import read_machine, resumed
+from harness.records.silent import SilentFolder
 from harness.records.store import CHECKPOINTS, RunFolder
 from harness.records.types import Outcome, Status
 from harness.visuals.visualizer import Visualizer
@@ -60,10 +65,12 @@ class OpenKeeper(Keeper):
         super().restore(runner)
 
 
-def attempt(run, path, cache, stop=None, every_sec=1e9, hooks=()):
+def attempt(run, path, cache, stop=None, every_sec=1e9, hooks=(), riders=()):
     """Train a run, or go on with it; at its ``stop``-th step a SIGTERM comes.
 
-    Steps are those of training and the batches of an evaluation, as they come.
+    Steps are those of training and the batches of an evaluation, as they come. Of a group's
+    processes each makes its attempt, and the main one writes. ``riders`` ride along, and are left
+    where they part or end.
 
     Returns:
         The keeper, ``steps``: how many there were, and whether the run has finished.
@@ -77,15 +84,23 @@ def attempt(run, path, cache, stop=None, every_sec=1e9, hooks=()):
         if steps == stop:
             signal.raise_signal(signal.SIGTERM)
 
-    folder, interrupts = RunFolder(path), Interrupts()
+    folder = (RunFolder if is_main_process() else SilentFolder)(path)
+    interrupts = Interrupts()
     keeper = OpenKeeper(folder, run.settings, Keeping(every_sec, 2), interrupts, beat)
     keeper.hooks = tuple(hooks)
-    folder.begin(run.settings, {}, keeper.mark)
+    branching = BranchHook(run, riders, keeper) if riders else None
+    folder.begin(run.settings, machine_of(folder, keeper), keeper.mark)
+    if is_main_process():
+        write_riders(path, [rider.name for rider in riders])
     with handlers_kept():
         interrupts.install()
         try:
-            train(run, keeper, CPU, cache)
-            folder.end(Outcome(Status.FINISHED))
+            with keeper.peers.heard():
+                iterations = train(run, keeper, CPU, cache, branching)
+            outcome = Outcome(Status.FINISHED, iteration=iterations)
+            if branching is not None:
+                branching.end(outcome)
+            folder.end(outcome)
             return keeper, steps, True
         except KeyboardInterrupt:
             folder.end(Outcome(Status.INTERRUPTED))
@@ -93,6 +108,13 @@ def attempt(run, path, cache, stop=None, every_sec=1e9, hooks=()):
         except HarnessError:
             folder.end(Outcome(Status.FAILED))
             raise
+
+
+def machine_of(folder, keeper):
+    """Return no more of the machine than where the run went on."""
+    if keeper.mark is None or not is_main_process():
+        return {}
+    return resumed({}, read_machine(folder.path / "machine.json"), keeper.iteration)
 
 
 def _forget():

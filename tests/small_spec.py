@@ -58,5 +58,20 @@ def spec(**fields: Any) -> Spec:
     return validated(content(**fields))
 
 
+SCALES = {4: 1, 8: 1, 16: 1}
+
+
+def larger(**fields: Any) -> Spec:
+    """Return the question at 16 px on CIFAR-10 with Inception."""
+    return spec(
+        data={"type": "cifar10"},
+        evaluate__extractor="inception-v3-compat",
+        model__out_scale=16,
+        model__nkimgs_per_scale=SCALES,
+        model__base_channels=64,
+        **fields,
+    )
+
+
 def plan(**fields: Any) -> Plan:
     return expand("question", "quick", spec(**fields))

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from small_spec import RULE, TEXT, write
 
-from harness import commands
 from harness.cli import main
+from harness.commands import job
 from harness.plan.expand import expand
 from harness.records.types import FORMAT
 from harness.spec.load import load
@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch):
     """A folder with the small question in it, to stand in."""
     write(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "CACHE_DIR", tmp_path / "cache")
+    monkeypatch.setattr(job, "CACHE_DIR", tmp_path / "cache")
     before = signal.getsignal(signal.SIGTERM)
     yield tmp_path
     signal.signal(signal.SIGTERM, before)
@@ -62,7 +62,7 @@ def test_a_plan_says_what_would_run_and_what_it_would_cost(place, capsys):
     assert text.startswith("question, tier quick: Which average is best?\n")
     assert "2: 2 seeds, 2 at a time on cpu" in text
     assert "0.6 kimg or 30 iterations" in text
-    assert "minutes (from cpu's measured rates)" in text
+    assert "rates of two 2.5 GHz cores, within a factor of 3" in text
     assert "2 arms in every run" in text
     row = next(line.split() for line in text.splitlines() if line.strip().startswith("m0.1"))
     assert row[:5] == ["m0.1", "lerp", "0.1", "0.9", "0.132"]
@@ -73,6 +73,26 @@ def test_a_plan_names_levels_times_seeds(place, capsys):
     factors = f"factors={json.dumps({'reduce_lr': {'off': None, 'on': RULE}})}"
     assert main(["plan", "question.yaml", factors]) == 0
     assert "4: 2 levels x 2 seeds" in capsys.readouterr().out
+
+
+def test_a_plan_says_what_is_trained_once(place, capsys):
+    def told(*arguments):
+        assert main(["plan", "question.yaml", *arguments]) == 0
+        return capsys.readouterr().out
+
+    rule = f"factors={json.dumps({'reduce_lr': {'off': None, 'on': RULE}})}"
+    text = told(rule, "evaluate.every_kimg=0.1")
+    assert (
+        "  shared     2 runs branch from another of their seed: at least 0.4 (before a rule can "
+        "act) and at most 1.2 (if none acts) of 2.4 kimg\n             are not trained again"
+    ) in text
+    assert "--no-share trains each apart" in text
+    rates = f"factors={json.dumps({'train.lr_per_scale': {'same': {}, 'less': {8: 0.0005}}})}"
+    assert "  shared     2 runs branch from another of their seed: 0.36 of 2.4 kimg\n" in told(
+        rates
+    )
+    assert "shared" not in told(rates, "--no-share")
+    assert "shared" not in told()
 
 
 @pytest.mark.parametrize(
@@ -95,7 +115,7 @@ def test_a_tier_of_the_spec(place, capsys):
     assert main(["plan", "question.yaml", "--tier", "gpu", "--device", "cuda"]) == 0
     text = capsys.readouterr().out
     assert "2 kimg or 100 iterations" in text
-    assert "cuda's rates, not measured" in text
+    assert "rates of a published GPU, not measured" in text
 
 
 def test_a_list_shows_every_question_and_its_tiers(place, capsys):
@@ -283,7 +303,7 @@ def test_ctrl_c_is_130_and_one_line(place, capsys, monkeypatch):
     def interrupt(path, tier, overrides):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "load", interrupt)
+    monkeypatch.setattr(job, "load", interrupt)
     assert main(["plan", "question.yaml"]) == 130
     assert (
         capsys.readouterr().err

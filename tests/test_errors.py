@@ -1,5 +1,6 @@
 """The tree of errors, and what each of them ends a command with."""
 
+import pickle
 import re
 
 import pytest
@@ -27,6 +28,14 @@ def test_a_spec_error_holds_a_line_for_each_problem():
     error = SpecError(["a: wrong", "b: missing"])
     assert error.problems == ("a: wrong", "b: missing")
     assert str(error) == "a: wrong\nb: missing"
+
+
+@pytest.mark.parametrize("error", [SpecError(["a: wrong", "b: missing"]), Diverged(17, "an image")])
+def test_an_error_that_is_sent_to_another_process_is_the_same_there(error):
+    there = pickle.loads(pickle.dumps(error))
+    assert type(there) is type(error)
+    assert (str(there), vars(there)) == (str(error), vars(error))
+    assert there.lines == error.lines
 
 
 def test_a_divergence_names_its_iteration():

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from many_processes import together
 from mmengine.structures import LabelData
 
-from harness.structures import DataSample, images_of
+from harness.structures import DataSample, batch_images, images_of, shown_images
 
 
 def sample(number: int) -> DataSample:
@@ -55,3 +56,13 @@ def test_images_are_found_in_every_form_of_answer():
     assert found["ema.fake_img"][:, 0, 0, 0].tolist() == [0.5, 1.5]
     assert images_of([]) == {}
     assert images_of([images[0], images[1]])["fake_img"].shape == images.shape
+
+
+def _shown(rank):
+    batch = {"inputs": torch.zeros(3 - rank, 3, 4, 4)}
+    return batch_images(batch), shown_images(batch), shown_images(batch | {"total": 5})
+
+
+def test_images_of_all_ranks_are_as_many_as_a_batch_says(tmp_path):
+    assert together(1, tmp_path, _shown) == [(3, 3, 5)]
+    assert together(2, tmp_path, _shown) == [(3, 6, 5), (2, 4, 5)]

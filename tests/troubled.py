@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.engine.runner import QuietRunner
 from harness.launch.worker import Machine
+from harness.records import branches
 
 PAGE = 4096
 _BLOCK = 2**20
@@ -92,6 +93,11 @@ def hang_in_c(runner: object) -> None:
 def die(runner: object) -> None:
     """End as the kernel ends a process for which there is no memory."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_while_branching(runner: object) -> None:
+    """End so in the middle of laying down the next branch: all of it is written by then."""
+    branches.sync = die
 
 
 def want_too_much(runner: object) -> None:

@@ -6,18 +6,16 @@
 # *other* seeds say when to stop. If there is a good time to stop, it is good for this seed, too.
 
 # %%
-from pathlib import Path
-
 import pandas as pd
 
-from harness.report.frames import read
+from harness.report.frames import load
 
-rows = read(Path("results/pggan-reduce-lr/quick")).frame()
-fid = rows[(rows.quantity == "fid[digits-cnn]") & (rows.arm != "real")]
+curves = load("results/pggan-reduce-lr/quick").curves
+fid = curves.query("metric == 'fid' and arm != 'real'")
 
 # %%
 found = []
-for (level, arm), part in fid.groupby(["level", "arm"]):
+for (level, arm), part in fid.groupby(["level", "arm"], observed=True):
     table = part.pivot_table(index="kimg", columns="seed", values="value")
     for seed in table:
         told = table.drop(columns=seed).median(axis=1).idxmin()

@@ -6,15 +6,11 @@
 # smooth. When does each become better than the raw generator, for good and in every seed?
 
 # %%
-from pathlib import Path
+from harness.report.frames import load
 
-from harness.plan.arms import arms
-from harness.report.frames import read
-
-results = read(Path("results/pggan-ema/quick"))
-rows = results.frame()
-fid = rows[(rows.quantity == "fid[digits-cnn]") & (rows.arm != "real")]
-half_life = {arm.name: arm.half_life_kimg for arm in arms(results.plan.spec)}
+frames = load("results/pggan-ema/quick")
+fid = frames.curves.query("metric == 'fid' and arm != 'real'")
+half_life = frames.arms.set_index("arm").half_life_kimg
 
 # %% [markdown]
 # One column an arm, one row an evaluation of a seed.

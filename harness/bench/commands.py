@@ -25,6 +25,16 @@ def seconds_of_python(folder: Path, *arguments: str) -> float:
         RuntimeError: if it fails.
     """
     begin = time.perf_counter()
+    output_of_python(folder, *arguments)
+    return time.perf_counter() - begin
+
+
+def output_of_python(folder: Path, *arguments: str) -> str:
+    """Run Python with these arguments in a folder, and return what it printed.
+
+    Raises:
+        RuntimeError: if it fails.
+    """
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
@@ -33,10 +43,9 @@ def seconds_of_python(folder: Path, *arguments: str) -> float:
         text=True,
         check=False,
     )
-    passed = time.perf_counter() - begin
     if done.returncode:
         raise RuntimeError(f"{' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
-    return passed
+    return done.stdout
 
 
 def environment() -> dict[str, str]:

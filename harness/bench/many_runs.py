@@ -1,15 +1,18 @@
-"""Records of as many runs as are asked for, as real runs leave them, without training.
+"""Synthetic records of as many runs as are asked for, as real runs leave them, without training.
 
 Twenty levels (five learning rates, four fade-ins) of a PGGAN on the digits, raw and one shadow,
-five evaluations. A run's folder holds what a report reads: ``machine.json``, ``outcome.json`` and
-``rows.jsonl`` with the quantities that a run of this spec writes, 62 rows. A value is drawn from
-the run's seed, so that anyone who knows the spec can say what a report has to find.
+five evaluations, unless others are asked for. A run's folder holds what a report reads:
+``machine.json``, ``outcome.json`` and ``rows.jsonl`` with the quantities that a run of this spec
+writes, 62 rows. A value is drawn from the run's seed, so that anyone who knows the spec can say
+what a report has to find.
 """
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -18,15 +21,11 @@ from harness.records.machine import describe
 from harness.records.types import FORMAT, Outcome, Row, Status
 from harness.spec.load import load
 
-LEVELS = 20
 FID = "fid[digits-cnn]"
 SHADOW = "m0.01"
-ROWS = 62
-"""Of a run."""
-_EVALUATIONS = 5
-_EVERY_KIMG = 20
+_KIMG = 100
 _IMAGES_PER_BATCH = 50
-_SPEC = {
+_SPEC: Mapping[str, Any] = {
     "question": "What does a report over many runs cost?",
     "model": {
         "type": "PGGAN",
@@ -37,21 +36,15 @@ _SPEC = {
     },
     "data": {"type": "digits"},
     "train": {
-        "kimg": _EVALUATIONS * _EVERY_KIMG,
+        "kimg": _KIMG,
         "batch_size": _IMAGES_PER_BATCH,
-        "log_every_kimg": _EVERY_KIMG,
     },
     "evaluate": {
-        "every_kimg": _EVERY_KIMG,
         "extractor": "digits-cnn",
         "fake_images": 2000,
         "metrics": ["fid"],
     },
     "observers": {"ema": {SHADOW: {"interp_cfg": {"momentum": 0.01}}}},
-    "factors": {
-        "train.optimizer.lr": {f"lr{i}": 0.001 * 2**i for i in range(5)},
-        "model.transition_kimgs": {f"fade{i}": 4 + 2 * i for i in range(4)},
-    },
 }
 _LOGGED = {
     "loss/d": 0.1,
@@ -64,18 +57,59 @@ _LOGGED = {
 _CLOCKS_PER_KIMG = {"time/train_sec": 0.8, "time/eval_sec": 0.2, "time/overhead_sec": 0.01}
 
 
-def write(folder: Path, runs: int) -> tuple[Path, Plan]:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How runs divide.
+
+    Args:
+        evaluations: of a run; they divide 100 kimg.
+        rates: learning rates; each with every fade-in is a level.
+        fades: fade-ins.
+    """
+
+    evaluations: int = 5
+    rates: int = 5
+    fades: int = 4
+
+    @property
+    def levels(self) -> int:
+        """Which the number of runs is a multiple of."""
+        return self.rates * self.fades
+
+    @property
+    def rows(self) -> int:
+        """Of a run."""
+        return 2 + self.evaluations * (len(_LOGGED) + 2 + len(_CLOCKS_PER_KIMG) + 1)
+
+    def spec(self, runs: int) -> dict[str, object]:
+        """Return the spec of so many runs."""
+        every = _KIMG // self.evaluations
+        rates = {f"lr{i}": 0.001 * 2 ** (i % 5) + i // 5 * 1e-6 for i in range(self.rates)}
+        return {
+            **_SPEC,
+            "train": {**_SPEC["train"], "log_every_kimg": every},
+            "evaluate": {**_SPEC["evaluate"], "every_kimg": every},
+            "factors": {
+                "train.optimizer.lr": rates,
+                "model.transition_kimgs": {f"fade{i}": 4 + 2 * i for i in range(self.fades)},
+            },
+            "seeds": list(range(runs // self.levels)),
+        }
+
+
+def write(folder: Path, runs: int, shape: Shape | None = None) -> tuple[Path, Plan]:
     """Write a spec, and below ``runs/`` the records of each of its runs.
 
     Args:
         folder: is there, and empty.
-        runs: a multiple of ``LEVELS``.
+        runs: a multiple of the shape's levels.
+        shape: how they divide; None for twenty levels and five evaluations.
 
     Returns:
         The spec's file, ``many.yaml``, and its plan.
     """
     path = folder / "many.yaml"
-    path.write_text(yaml.safe_dump({**_SPEC, "seeds": list(range(runs // LEVELS))}))
+    path.write_text(yaml.safe_dump((shape or Shape()).spec(runs)))
     plan = expand(path.stem, "quick", load(path))
     machine = json.dumps({"format": FORMAT, **describe("cpu", "", 1)}, indent=1) + "\n"
     outcome = json.dumps({"format": FORMAT, **_finished()}, indent=1) + "\n"
@@ -92,9 +126,10 @@ def write(folder: Path, runs: int) -> tuple[Path, Plan]:
 def rows(run: Run) -> Iterator[Row]:
     """Yield what a run has measured, in the order in which runs write it."""
     draws = random.Random(f"{run.level} {run.seed}")
+    every = int(run.spec.evaluate.every_kimg)
     yield Row(FID, "real", 0.5, 0.0, 0, 0.0)
-    for evaluation in range(1, _EVALUATIONS + 1):
-        kimg = evaluation * _EVERY_KIMG
+    for evaluation in range(1, _KIMG // every + 1):
+        kimg = evaluation * every
         at = (float(kimg), kimg * 1000 // _IMAGES_PER_BATCH, kimg * 1.01)
         for name, value in _LOGGED.items():
             yield Row(name, "run", value, *at)
@@ -107,8 +142,7 @@ def rows(run: Run) -> Iterator[Row]:
 
 
 def _finished() -> dict[str, object]:
-    images = 1000 * _EVALUATIONS * _EVERY_KIMG
-    end = Outcome(Status.FINISHED, "", images // _IMAGES_PER_BATCH, images / 1000 * 1.01)
+    end = Outcome(Status.FINISHED, "", 1000 * _KIMG // _IMAGES_PER_BATCH, _KIMG * 1.01)
     return {
         "status": end.status.value,
         "reason": end.reason,

@@ -41,7 +41,7 @@ class Growth(Finding):
         report, plan = (self.seconds[name] for name in _WRITTEN)
         most = max(report)
         return (
-            f"A report over {most} runs ({many_runs.ROWS} rows each) takes "
+            f"A report over {most} runs ({many_runs.Shape().rows} rows each) takes "
             f"{statistics.median(report[most]):.1f} s, and {self._slope():.2f} ms for each run "
             f"beyond {min(report)}; their plan takes {statistics.median(plan[most]):.2f} s."
         )

@@ -6,7 +6,7 @@ A file a question; each has a ``measure(device)`` that checks both sides' result
 import csv
 import io
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
 from importlib import import_module
 from pathlib import Path
@@ -77,19 +77,32 @@ def run(names: Sequence[str], results: Path, device: str) -> int:
 
 def write(name: str, finding: Finding, folder: Path) -> None:
     """Write one finding, and bring the folder's goals and report up to date."""
-    write_atomically(folder / f"{name}.csv", finding.csv())
-    parts = [f"# {name}", finding.sentence]
-    for file, (caption, picture) in finding.pictures.items():
-        write_atomically(folder / file, picture)
-        parts.append(f"![{caption}]({file})\n\n*{caption}.*")
-    if finding.details:
-        parts.append(finding.details)
-    write_atomically(folder / f"{name}.md", "\n\n".join(parts) + "\n")
+    write_page(name, finding, folder)
     others = [row for row in _goals(folder / GOALS) if row[0] != name]
     own = [[name, *map(str, astuple(goal))] for goal in finding.goals]
     rows = sorted(others + own, key=lambda row: _place(row[0]))
     write_atomically(folder / GOALS, _csv(rows))
     write_atomically(folder / "report.md", report(rows))
+
+
+def write_page(name: str, finding: Finding, folder: Path) -> None:
+    """Write a finding's numbers, pictures and page."""
+    write_atomically(folder / f"{name}.csv", finding.csv())
+    captions = {}
+    for file, (caption, picture) in finding.pictures.items():
+        write_atomically(folder / file, picture)
+        captions[file] = caption
+    write_atomically(folder / f"{name}.md", page(name, finding, captions))
+
+
+def page(name: str, finding: Finding, captions: Mapping[str, str]) -> str:
+    """Return a finding as Markdown, with the captions of its pictures by their files."""
+    parts = [f"# {name}", finding.sentence]
+    for file, caption in captions.items():
+        parts.append(f"![{caption}]({file})\n\n*{caption}.*")
+    if finding.details:
+        parts.append(finding.details)
+    return "\n\n".join(parts) + "\n"
 
 
 def report(rows: Iterable[Sequence[str]]) -> str:

@@ -14,10 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from harness import plain_files
 from harness.checkpoints.families import FAMILIES
 from harness.checkpoints.loading import load
 from harness.errors import DataError, SpecError, printable
+from harness.files import plain
 from harness.spec.wording import shown
 
 FILE = "generator.safetensors"
@@ -133,7 +133,7 @@ def _damaged(path: Path) -> DataError:
 
 def _about(path: Path) -> dict[str, Any]:
     try:
-        with plain_files.opened(path), safe_open(path, "pt") as file:
+        with plain.opened(path), safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get(_KEY)
     except (SafetensorError, OSError) as error:
         reason = printable(str(error), 100)

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from harness.checkpoints.families import FAMILIES, Family, prefixes
 from harness.checkpoints.reading import Checkpoint
 from harness.errors import DataError, SpecError, printable
+from harness.files.torch_files import listing, not_finite
 from harness.registry import MODELS, register_all
 from harness.spec.wording import shown
-from harness.torch_files import listing, not_finite
 
 EMA, RAW = "generator_ema", "generator"
 _COUNTER = "steps"

@@ -10,9 +10,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from harness import plain_files, torch_files
 from harness.errors import DataError
-from harness.torch_files import listing
+from harness.files import plain, torch_files
+from harness.files.torch_files import listing
 
 _WRAPPERS = {"module", "_orig_mod"}
 """Parts of names that parallel and compiled modules put in."""
@@ -44,7 +44,7 @@ def read(path: Path) -> Checkpoint:
             could run code; nothing of it has run then.
     """
     try:
-        with plain_files.opened(path) as file:
+        with plain.opened(path) as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
             file.seek(8)

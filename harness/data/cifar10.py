@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from harness import plain_files
 from harness.data import Pixels
 from harness.data.decode import MAX_BYTES, one_line
 from harness.errors import DataError, OutputError
+from harness.files import plain
 from harness.records.files import write_atomically
 
 
@@ -73,9 +73,9 @@ def _fetch(root: Path, sums: dict[str, str]) -> None:
 
 
 def _batch(path: Path, md5: str) -> Any:
-    from harness.pickles import DAMAGED, DataUnpickler
+    from harness.files.pickles import DAMAGED, DataUnpickler
 
-    content = plain_files.read(path, MAX_BYTES)
+    content = plain.read(path, MAX_BYTES)
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise OSError(f"{path.name} is not as published")
     try:

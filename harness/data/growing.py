@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from harness.data import Pixels
+from harness.data.order import Rows
 from harness.errors import DataError, SpecError
+from harness.ranks.shares import TOTAL
 
-Batch = dict[str, Tensor]
+Batch = dict[str, Any]
 
 
 def as_is(batch: Any) -> Any:
@@ -88,15 +90,22 @@ class GrowingImages(Dataset[Batch]):
         return {"inputs": self.__getitems__([index])["inputs"][0]}
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """Gather images of the current scale: ``inputs`` uint8 B3HW on the device."""
+        """Gather images of the current scale: ``inputs`` uint8 B3HW on the device.
+
+        A process's share of a batch is told with it: ``total``, images of the whole batch.
+        """
         # On a GPU an index past the end would end the process.
         if len(indices) and not 0 <= min(indices) <= max(indices) < len(self):
             raise IndexError(f"images {[*indices]} of a set of {len(self)}")
         wanted = torch.as_tensor(indices, dtype=torch.int64)
+        batch: Batch = {"inputs": self._gathered(wanted)}
+        return batch | {TOTAL: indices.total} if isinstance(indices, Rows) else batch
+
+    def _gathered(self, wanted: Tensor) -> Tensor:
         images = self.images
         if isinstance(images, Tensor):
-            return {"inputs": images.index_select(0, wanted.to(images.device))}
-        return {"inputs": self._moved(images[wanted.numpy()])}
+            return images.index_select(0, wanted.to(images.device))
+        return self._moved(images[wanted.numpy()])
 
     def _check(self, scale: int, pixels: Pixels) -> None:
         known = pixels.ndim == 4 and pixels.shape[:2] == (self._num_images, 3)

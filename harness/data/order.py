@@ -4,13 +4,14 @@ Shown image n lies in epoch n // N at place n % N of that epoch's permutation. N
 count n is needed to go on, whatever the batch sizes were.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from harness.errors import SpecError
+from harness.ranks.shares import Share
 from harness.seeding import derive_seed
 
 Indices = NDArray[np.int64]
@@ -31,6 +32,14 @@ def indices(seed: int, num_images: int, start: int, count: int) -> Indices:
     return _Epochs(seed, num_images).span(start, count)
 
 
+class Rows(list[int]):
+    """Indices of this process's share of a batch of ``total`` images."""
+
+    def __init__(self, indices: Iterable[int], total: int) -> None:
+        super().__init__(indices)
+        self.total = total
+
+
 class ShownImages(Sampler[list[int]]):
     """Endless batches of indices, for a DataLoader's ``batch_sampler`` with ``num_workers=0``.
 
@@ -41,6 +50,8 @@ class ShownImages(Sampler[list[int]]):
         batch_size: images of the next batches, until ``set_batch_size``.
         seed: the run's seed.
         start: images shown before; resuming there costs no replay.
+        divided: where several processes train, each is handed out its ``Rows`` of every batch;
+            sizes and counts are those of whole batches.
 
     Attributes:
         shown: images handed out so far, ``start`` included.
@@ -49,12 +60,15 @@ class ShownImages(Sampler[list[int]]):
         SpecError: a number is out of range.
     """
 
-    def __init__(self, num_images: int, batch_size: int, seed: int, start: int = 0) -> None:
+    def __init__(
+        self, num_images: int, batch_size: int, seed: int, start: int = 0, *, divided: bool = False
+    ) -> None:
         if num_images < 1:
             raise SpecError([f"data: got {num_images} images, must be at least 1"])
         if start < 0:
             raise SpecError([f"start: got {start} images shown, must be at least 0"])
         self._epochs = _Epochs(seed, num_images)
+        self._divided = divided
         self.shown = start
         self.set_batch_size(batch_size)
 
@@ -72,7 +86,13 @@ class ShownImages(Sampler[list[int]]):
         while True:
             batch = self._epochs.span(self.shown, self.batch_size)
             self.shown += len(batch)
-            yield batch.tolist()
+            yield self._own(batch.tolist())
+
+    def _own(self, batch: list[int]) -> list[int]:
+        if not self._divided:
+            return batch
+        share = Share.own(len(batch))
+        return batch if share.alone else Rows(batch[share.rows], share.total)
 
 
 class _Epochs:

@@ -10,11 +10,11 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from harness import plain_files
 from harness.data import BrokenImageError, Pixels, digest
 from harness.data.decode import MAX_BYTES, decode
 from harness.data.prepare import Prepared
 from harness.errors import DataError
+from harness.files import plain
 from harness.spec.photographs import located, title, unreadable
 from harness.spec.pyramid import Pyramid
 
@@ -35,7 +35,7 @@ def read(root: str) -> Pixels:
     try:
         with warnings.catch_warnings():  # PIL warns of bombs and of odd EXIF data
             warnings.simplefilter("ignore")
-            return np.array(decode(plain_files.read(path, MAX_BYTES), upright=True))
+            return np.array(decode(plain.read(path, MAX_BYTES), upright=True))
     except OSError as error:
         raise DataError(unreadable(root, error.strerror or str(error))) from None
     except BrokenImageError as error:

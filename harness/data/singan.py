@@ -14,10 +14,10 @@ from mmengine.dataset import Compose
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from harness import plain_files
 from harness.data import BrokenImageError, Pixels
 from harness.data.decode import MAX_BYTES, decode
 from harness.errors import DataError, SpecError
+from harness.files import plain
 from harness.registry import DATASETS
 from harness.spec.pyramid import Pyramid
 
@@ -109,7 +109,7 @@ def resized(image: Pixels, size: tuple[int, int]) -> Pixels:
 
 def _read(path: Path) -> Pixels:
     try:
-        return np.array(decode(plain_files.read(path, MAX_BYTES)))
+        return np.array(decode(plain.read(path, MAX_BYTES)))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name one image") from None
     except BrokenImageError as error:

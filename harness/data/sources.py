@@ -16,7 +16,6 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from harness import plain_files
 from harness.data import (
     BrokenImageError,
     DataSource,
@@ -30,6 +29,7 @@ from harness.data import (
 from harness.data.decode import MAX_BYTES, decode, fitted, one_line
 from harness.data.threads import each
 from harness.errors import DataError, printable
+from harness.files import plain
 from harness.spec.photographs import CORRUPT
 
 __all__ = ["SPLITS", "DataSource", "Images", "decoded", "image_names", "load", "opened"]
@@ -162,7 +162,7 @@ def _folder(root: Path, max_images: int | None) -> Listing:
     def read(name: str) -> bytes:
         path = os.path.join(root, name)
         try:
-            return plain_files.read(path, MAX_BYTES)
+            return plain.read(path, MAX_BYTES)
         except OSError as error:
             if error.errno in _NO_IMAGE:
                 raise BrokenImageError(str(error.strerror)) from error
@@ -207,7 +207,7 @@ def image_names(paths: Iterable[str], root: object) -> list[str]:
 def _archive(root: Path) -> Iterator[zipfile.ZipFile]:
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(plain_files.opened(root))
+            file = stack.enter_context(plain.opened(root))
             archive = stack.enter_context(zipfile.ZipFile(file))
             held = sum(info.compress_size for info in archive.infolist())
             if held > os.fstat(file.fileno()).st_size:

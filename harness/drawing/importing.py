@@ -16,7 +16,7 @@ from harness.drawing.drawers import drawer
 from harness.drawing.files import write_new
 from harness.drawing.pictures import grid_png
 from harness.errors import DataError, SpecError
-from harness.pickles import load_pickled_data
+from harness.files.pickles import load_pickled_data
 from harness.spec.yaml_text import Unreadable, parse
 
 SAMPLES = "samples.png"

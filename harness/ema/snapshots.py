@@ -14,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from harness import plain_files
 from harness.ema.averaging import entries
 from harness.errors import RecordsError, printable
+from harness.files import plain
 from harness.records.files import write_atomically
 
 
@@ -87,7 +87,7 @@ def _profile(path: Path) -> Profile:
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        with plain_files.opened(path), safe_open(path, framework="pt") as file:
+        with plain.opened(path), safe_open(path, framework="pt") as file:
             yield file
     except (SafetensorError, OSError) as error:
         reason = printable(str(error), 100)

@@ -1,4 +1,8 @@
-"""What every evaluator of a run's arms has in common."""
+"""What every evaluator of a run's arms has in common.
+
+Several processes may measure one model: they have the same weights and latents, each draws a share
+of the images, and every value is the same in all. Every process makes the same calls.
+"""
 
 import math
 from abc import ABC, abstractmethod
@@ -8,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import get_rank
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -15,9 +20,11 @@ from harness.engine.fresh import FreshSets
 from harness.errors import Diverged
 from harness.gans.base import GAN
 from harness.isolation import own_streams
+from harness.ranks.answers import everywhere
+from harness.ranks.dealt import dealt
 from harness.records.protocols import Facts
 from harness.records.quantities import fresh as on_fresh
-from harness.seeding import fresh_seed, generator
+from harness.seeding import derive_seed, fresh_seed, generator
 from harness.spec.schema import Evaluate
 
 
@@ -41,7 +48,8 @@ class Evaluator(ABC):
         self.beat: Callable[[], None] = lambda: None
         """Called with every batch of images."""
         self.fresh: FreshSets | None = None
-        """Which arms are measured on further sets of latents, too; None: none."""
+        """Which arms are measured on further sets of latents, too; None: none. In all processes it
+        has to know the same earlier rows."""
         self._finite: list[Tensor] = []
         self._latents: dict[tuple[str, int, int, int], Tensor] | None = None
 
@@ -99,15 +107,16 @@ class Evaluator(ABC):
         values = self.measure(model, network, iteration)
         found = {f"{quantity}/{arm}": value for quantity, value in values.items()}
         for number in self.fresh.due(arm, values, model.images_shown) if self.fresh else ():
-            # What draws from the global streams leaves them to the arms that follow.
-            with own_streams(fresh_seed(self.seed, number), self.device):
-                again = self.measure(model, network, iteration, number)
+            again = self.measure(model, network, iteration, number)
             found |= {f"{on_fresh(quantity, number)}/{arm}": v for quantity, v in again.items()}
         return found
 
     @abstractmethod
     def samples(self, model: GAN, count: int) -> dict[str, NDArray[np.uint8]]:
-        """Return ``count`` images uint8 NHWC of each arm, from the same latents."""
+        """Return ``count`` images uint8 NHWC of each arm, from the same latents.
+
+        One process may call it by itself.
+        """
 
     @torch.no_grad()
     def evaluate(self, model: GAN, iteration: int) -> dict[str, float]:
@@ -123,27 +132,60 @@ class Evaluator(ABC):
                 values |= self.measure_arm(model, arm, networks[name], iteration)
         return values
 
+    def share(
+        self,
+        model: GAN,
+        network: nn.Module,
+        latents: Tensor,
+        size: int,
+        sample_kwargs: Mapping[str, Any] | None = None,
+        fresh: int = 0,
+    ) -> Iterator[Tensor]:
+        """Yield this process's images of latents, as ``dealt``, ``size`` at a time.
+
+        A batch is the same whichever process draws it, and draws from the global streams inside a
+        network are, too.
+        """
+        own = dealt(len(latents), size)[get_rank()]
+        for first in range(own.start, own.stop, size):
+            purpose = f"global streams from image {first}"
+            streams = derive_seed(fresh_seed(self.seed, fresh), purpose, model.images_shown)
+            yield self.drawn(model, network, latents[first : first + size], sample_kwargs, streams)
+
     def drawn(
         self,
         model: GAN,
         network: nn.Module,
         latents: Tensor,
         sample_kwargs: Mapping[str, Any] | None = None,
+        streams: int = 0,
     ) -> Tensor:
         """Return a batch of images, as ``model.draw`` does, and tell of it.
 
         Whether they are finite is for ``require_finite`` to see: a GPU is not waited for here.
+
+        Args:
+            model: draws the images.
+            network: one of its generators.
+            latents: N first.
+            sample_kwargs: further arguments of the network.
+            streams: seed of the global streams, for networks that draw from them.
         """
         self.beat()
-        images = model.draw(network, latents, sample_kwargs)
+        with own_streams(streams, self.device):
+            images = model.draw(network, latents, sample_kwargs)
         self._finite.append(images.isfinite().all())
         return images
 
     def require_finite(self, iteration: int) -> None:
-        """Raise Diverged if an image drawn since the last call is not finite."""
-        finite, self._finite = self._finite, []
-        if finite and not bool(torch.stack(finite).all()):
+        """Raise Diverged if an image that any process drew since the last call is not finite."""
+        if not all(everywhere(self.finite_here)):
             raise Diverged(iteration, "a generated image")
+
+    def finite_here(self) -> bool:
+        """Tell whether every image that this process drew since the last call is finite."""
+        finite, self._finite = self._finite, []
+        return not finite or bool(torch.stack(finite).all())
 
     def latents(self, model: GAN, purpose: str, count: int, fresh: int = 0) -> Tensor:
         """Return latents, the same on every device, of a further set where ``fresh`` is above 0."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from torch.utils.data import DataLoader
 
@@ -16,6 +17,7 @@ from harness.data.prepare import Prepared, prepare
 from harness.ema.closed_form import Setting
 from harness.engine import weights
 from harness.engine.arms import Evaluator
+from harness.engine.branching import BranchHook
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.families import gan, optimizers
 from harness.engine.film import Filmed
@@ -25,7 +27,7 @@ from harness.engine.loops import ArmEvaluator, EvaluationLoop, ImagesTrainLoop
 from harness.engine.posthoc import snapshot_hooks, track_settings, with_rebuilt
 from harness.engine.protocols import protocols
 from harness.engine.runner import QuietRunner
-from harness.engine.schedulers import ReduceLR
+from harness.engine.schedulers import rule_of
 from harness.engine.single_image import SingleImageEvaluator
 from harness.hooks import (
     EMACertificateHook,
@@ -33,9 +35,9 @@ from harness.hooks import (
     IterTimerHook,
     PGGANFetchDataHook,
     RecordHook,
-    ReduceLRSchedulerHook,
 )
 from harness.plan.expand import Run
+from harness.ranks.answers import main_first, on_main
 from harness.records.files import write_atomically
 from harness.records.protocols import FILE as PROTOCOLS
 from harness.records.protocols import require_same
@@ -52,7 +54,13 @@ from harness.visuals.visualizer import Visualizer
 _SAMPLES = 16
 
 
-def train(run: Run, keeper: Keeper, device: torch.device, cache_dir: Path) -> int:
+def train(
+    run: Run,
+    keeper: Keeper,
+    device: torch.device,
+    cache_dir: Path,
+    branching: BranchHook | None = None,
+) -> int:
     """Train one run to its end, writing rows, samples and weights into its folder.
 
     Args:
@@ -60,6 +68,7 @@ def train(run: Run, keeper: Keeper, device: torch.device, cache_dir: Path) -> in
         keeper: of the run's folder, begun; says where the run goes on.
         device: where it computes.
         cache_dir: holds prepared images and reference statistics.
+        branching: lays down the runs that ride along on this one; None: there are none.
 
     Returns:
         The number of iterations.
@@ -70,25 +79,30 @@ def train(run: Run, keeper: Keeper, device: torch.device, cache_dir: Path) -> in
         HarnessError: if data, weights or the folder are not as they have to be.
     """
     spec, folder = run.spec, keeper.folder
-    real, evaluator = prepared(spec, run.seed, device, cache_dir)
+    real, evaluator = main_first(lambda: prepared(spec, run.seed, device, cache_dir))
     evaluator.beat = keeper.beat
     if spec.evaluate.fresh is not None:
-        evaluator.fresh = FreshSets(spec, folder.rows())
-    rebuilt = with_rebuilt(evaluator, spec, folder.path)
-    filmed = Filmed(rebuilt, evaluator, real, folder.path, spec.total_images)
-    runner = runner_of(run, real, filmed, folder, device)
+        evaluator.fresh = FreshSets(spec, on_main(folder.rows))
+    arms: ArmEvaluator = with_rebuilt(evaluator, spec, folder.path)
+    if is_main_process():
+        arms = Filmed(arms, evaluator, real, folder.path, spec.total_images)
+    runner = runner_of(run, real, arms, folder, device)
     runner.keeper = keeper
+    if branching is not None:
+        runner.register_hook(branching)
     measured = protocols(evaluator, runner.model, device, spec.train.fast)
     if keeper.mark is None:
-        write_protocols(folder.path / PROTOCOLS, measured)
+        on_main(lambda: write_protocols(folder.path / PROTOCOLS, measured))
         values = evaluator.real_values()
         folder.append(Row(name, "real", v, 0.0, 0, 0.0) for name, v in values.items())
     else:
-        require_same(folder.path / PROTOCOLS, measured)
+        on_main(lambda: require_same(folder.path / PROTOCOLS, measured))
     with keeper.interrupts.held():
         model = runner.train()
-        _keep_samples(folder, real, evaluator.samples(model, _SAMPLES))
-        write_atomically(folder.path / weights.FILE, weights.packed(model))
+        samples = evaluator.samples(model, _SAMPLES)
+        if is_main_process():
+            _keep_samples(folder, real, samples)
+            write_atomically(folder.path / weights.FILE, weights.packed(model))
     iterations: int = runner.iter
     return iterations
 
@@ -139,9 +153,9 @@ def stated(spec: Spec) -> dict[str, Setting]:
 def train_loader(
     spec: Spec, real: Prepared, seed: int, device: torch.device
 ) -> DataLoader[dict[str, torch.Tensor]]:
-    """Return the endless loader of the growing set, at the first scale."""
+    """Return the endless loader of the growing set, at the first scale; each process's share."""
     dataset = GrowingImages(real.scales, device)
-    order = ShownImages(len(dataset), spec.growth.batch_sizes[0], seed)
+    order = ShownImages(len(dataset), spec.growth.batch_sizes[0], seed, divided=True)
     return DataLoader(dataset, batch_sampler=order, collate_fn=GrowingImages.batch_collate)
 
 
@@ -156,12 +170,9 @@ def runner_of(
     spec, first = run.spec, run.spec.evaluate.first_kimg
     model = gan(spec, run.seed).to(device)
     wrappers = optimizers(spec, model)
-    rule = run.reduce_lr
-    schedulers = None
-    if rule is not None:
-        settings = rule.scheduler.model_dump(exclude={"type"})
-        schedulers = {name: [ReduceLR(wrapper, **settings)] for name, wrapper in wrappers.items()}
-    watch = None if rule is None else ReduceLRSchedulerHook(rule.val_metric, interval=rule.interval)
+    watch, schedulers = None, None
+    if run.reduce_lr is not None:
+        watch, schedulers = rule_of(run.reduce_lr, wrappers.items())
     certificate = EMACertificateHook(stated(spec), folder.path / "trajectory", limit=None)
     record = RecordHook(
         folder,

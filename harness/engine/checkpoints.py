@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, uint8
 
-from harness import plain_files
-from harness.pickles import DAMAGED, in_parts, of_parts
+from harness.files import plain
+from harness.files.pickles import DAMAGED, in_parts, of_parts
 from harness.records.files import check_format, writing, written_atomically
 from harness.records.types import FORMAT
 
@@ -92,7 +92,7 @@ def load(path: Path) -> dict[str, Any]:
         RecordsError: if a newer harness wrote it.
     """
     try:
-        with plain_files.opened(path), safe_open(path, "pt") as file:
+        with plain.opened(path), safe_open(path, "pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if header[_DIGEST] != _digest(header[_FORMAT], tensors, header[_DATA]):

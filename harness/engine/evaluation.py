@@ -1,6 +1,6 @@
 """Evaluation of every arm of a run: the same latents for each, one pass for all metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from harness.metrics.evaluation import Evaluation, neighbours
 from harness.metrics.features import UPSCALE, load_extractor, upscale_to
 from harness.metrics.reference import FLOOR, load_reference
 from harness.metrics.statistics_file import read_statistics
+from harness.ranks.answers import everywhere
+from harness.ranks.dealt import dealt
 from harness.records.protocols import Facts
 from harness.seeding import stated
 from harness.spec.schema import Evaluate
@@ -130,24 +132,29 @@ class ArmsEvaluator(Evaluator):
     def _scores(self, model: GAN, network: nn.Module, fresh: int) -> dict[str, float]:
         if not self._metrics:
             return {}
+        size, kwargs = self.settings.batch_size, self.settings.sample_kwargs
         latents = self.latents(model, _PURPOSE, self.settings.fake_images, fresh)
-        evaluation = self._evaluation()
-        for batch in latents.split(self.settings.batch_size):
-            images = self.drawn(model, network, batch, self.settings.sample_kwargs)
-            evaluation.update(upscale_to(to_uint8(images), self.scale))
+        evaluation = self._evaluation(dealt(len(latents), size))
+
+        def look() -> None:
+            for images in self.share(model, network, latents, size, kwargs, fresh):
+                evaluation.update(upscale_to(to_uint8(images), self.scale))
+
+        everywhere(look)
         return dict(zip(self._metrics, evaluation.compute().values(), strict=True))
 
     @property
     def _metrics(self) -> tuple[str, ...]:
         return tuple(name for name in self.settings.metrics if name not in PATH_METRICS)
 
-    def _evaluation(self) -> Evaluation:
+    def _evaluation(self, shares: Sequence[range] | None = None) -> Evaluation:
         return Evaluation(
             self._metrics,
             reference=self.reference,
             extractor=self.extractor,
             kid_subsets=self.settings.kid_subsets,
             kid_subset_size=self.settings.kid_subset_size,
+            shares=shares,
         )
 
     @torch.no_grad()

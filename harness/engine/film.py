@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.dist import is_main_process
 from torch import Tensor, nn
 
 from harness.data.prepare import Prepared
@@ -62,11 +63,18 @@ class Filmed:
     def evaluate(self, model: GAN, iteration: int) -> dict[str, float]:
         """Return what is measured, by ``QUANTITY/ARM``, after the pictures were written.
 
+        Of several processes that measure together the main one draws and writes them, alone.
+
         Raises:
             Diverged: if an image is not finite.
             OutputError: if the run's folder cannot be written.
         """
         values = self.measured.evaluate(model, iteration)
+        if is_main_process():
+            self._keep(model, iteration, values)
+        return values
+
+    def _keep(self, model: GAN, iteration: int, values: Mapping[str, float]) -> None:
         networks = model.networks()
         latents = self._latents(model)
         count = tiles(*self.real.shape[-2:])
@@ -81,7 +89,6 @@ class Filmed:
                 model, networks[self.arms.arms[arm]], latents[:_SAMPLES], iteration
             )
             film.write_neighbours(self.folder, self._near(self.arms, samples, arm, chosen_by))
-        return values
 
     def _latents(self, model: GAN) -> Tensor:
         random = generator(self.arms.seed, "film latents")

@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from harness.engine import checkpoints
+from harness.engine.peers import Peers, Word
 from harness.errors import Diverged
 from harness.interrupts import Interrupts
 from harness.plan.keeping import Keeping
+from harness.ranks.answers import on_main
 from harness.records.store import CHECKPOINTS, RowsMark, RunFolder
 
 
@@ -31,6 +34,7 @@ class Keeper:
         keeping: when, and how many.
         interrupts: what asks for the end.
         beat: called at each step of training and evaluation.
+        peers: the processes that train the run; this one alone where None.
     """
 
     def __init__(
@@ -40,16 +44,18 @@ class Keeper:
         keeping: Keeping,
         interrupts: Interrupts,
         beat: Callable[[], None],
+        peers: Peers | None = None,
     ) -> None:
         self.folder = folder
         self.interrupts = interrupts
         self.beat = beat
+        self.peers = peers or Peers()
         self.evaluation_due = False
         """Whether the run goes on with an evaluation that was not ended."""
         self._identity = dict(identity)
         self._keeping = keeping
         self._begin = self._last = time.monotonic()
-        self._state = state = self._newest()
+        self._state = state = on_main(self._newest)
         self.mark: RowsMark | None = None if state is None else state["rows"]
         """How far the rows of the checkpoint go that the run goes on from; None for none."""
         self.iteration: int = 0 if state is None else state["meta"]["iter"]
@@ -66,14 +72,24 @@ class Keeper:
         Raises:
             KeyboardInterrupt: if the end was asked for; a checkpoint has been written.
             Diverged: if weights are not finite where a checkpoint is due.
-            OutputError: if it cannot be written.
+            HarnessError: if it cannot be written, or another process has failed.
         """
         self.beat()
-        if self.interrupts.requested:
+        due = time.monotonic() - self._last >= self._keeping.every_sec
+        own = Word.SAVE if due else Word.GO
+        word = self.peers.agreed(Word.STOP if self.interrupts.requested else own)
+        if word is not Word.GO:
             self.save(runner)
+        if word is Word.STOP:
             raise KeyboardInterrupt
-        if time.monotonic() - self._last >= self._keeping.every_sec:
-            self.save(runner)
+
+    def wait_for_all(self) -> None:
+        """Wait until every process has come here, and what the main one wrote is there.
+
+        Raises:
+            HarnessError: if another process has failed.
+        """
+        self.peers.agreed(Word.GO)
 
     def save(self, runner: Runner, evaluation_due: bool = False) -> None:
         """Write a checkpoint.
@@ -84,14 +100,20 @@ class Keeper:
 
         Raises:
             Diverged: if losses or weights are not finite; the checkpoints before stand.
-            OutputError: if it cannot be written; the checkpoints before stand.
+            HarnessError: if it cannot be written, or is not the same in all processes; the
+                checkpoints before stand.
         """
         state = state_of(runner)  # RecordHook tells of a loss first, which was there earlier
-        _refuse_unsound(runner)
+        refuse_unsound(runner)
+        trained = {name: state[name] for name in ("state_dict", "optimizer")}
+        self.peers.require_same(trained, runner.iter)
         state["meta"] |= {"sec": self.total_sec(), "evaluation_due": evaluation_due}
-        state |= {"identity": self._identity, "rows": self.folder.mark()}
-        checkpoints.save(self._folder, runner.iter, state, self._keeping.count)
+        on_main(lambda: self._write(runner.iter, state))
         self.iteration, self._last = runner.iter, time.monotonic()
+
+    def _write(self, iteration: int, state: dict[str, Any]) -> None:
+        state |= {"identity": self._identity, "rows": self.folder.mark()}
+        checkpoints.save(self._folder, iteration, state, self._keeping.count)
 
     def restore(self, runner: Runner) -> None:
         """Put the state into a built runner, where there is one."""
@@ -134,6 +156,8 @@ def restore(runner: Runner, state: Mapping[str, Any]) -> None:
     runner.optim_wrapper.load_state_dict(state["optimizer"])
     for scheduler, of_scheduler in zip(_schedulers(runner), state["param_schedulers"], strict=True):
         scheduler.load_state_dict(of_scheduler)
+        # mmengine warns of a schedule that goes on before the optimizer does, as at a run's end.
+        scheduler.optimizer._global_step = state["meta"]["iter"]
     _set_random_state(state["random"])
     runner.message_hub.update_info_dict(state["message_hub"])
     runner.train_loop._iter = state["meta"]["iter"]
@@ -162,7 +186,10 @@ def _random_state() -> dict[str, Any]:
         "python": (version, torch.tensor(words), gauss),
     }
     if torch.cuda.is_available() and torch.cuda.is_initialized():
-        state["cuda"] = torch.cuda.get_rng_state_all()
+        # Processes of a run have a GPU each, and would take room on all by asking.
+        state["cuda"] = (
+            [torch.cuda.get_rng_state()] if get_world_size() > 1 else torch.cuda.get_rng_state_all()
+        )
     return state
 
 
@@ -172,11 +199,16 @@ def _set_random_state(state: Mapping[str, Any]) -> None:
     np.random.set_state((kind, keys.numpy().astype(np.uint32), *place))
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words.tolist()), gauss))
-    if "cuda" in state and torch.cuda.device_count() == len(state["cuda"]):
+    if "cuda" not in state or not torch.cuda.is_available():
+        return
+    if len(state["cuda"]) == 1:
+        torch.cuda.set_rng_state(state["cuda"][0])
+    elif torch.cuda.device_count() == len(state["cuda"]) and get_world_size() == 1:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def _refuse_unsound(runner: Runner) -> None:
+def refuse_unsound(runner: Runner) -> None:
+    """Raise Diverged if a weight is not finite, or a moment of its optimizer."""
     finite = [*_finite(runner.model, runner.optim_wrapper)]
     if finite and not bool(torch.stack(finite).all()):  # the one wait for the device
         raise Diverged(runner.iter, "a weight or a moment of its optimizer")

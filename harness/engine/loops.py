@@ -76,6 +76,8 @@ class ImagesTrainLoop(IterBasedTrainLoop):
         return self.runner.keeper if isinstance(self.runner, QuietRunner) else None
 
     def _evaluate(self) -> None:
+        if self._keeper is not None:
+            self._keeper.wait_for_all()
         try:
             self.runner.val_loop.run()
         except KeyboardInterrupt:
@@ -124,6 +126,8 @@ class EvaluationLoop(BaseLoop):
         return metrics
 
     def _interruptible(self) -> AbstractContextManager[None]:
-        # Nothing of the run changes while it is measured.
+        # Nothing of the run changes while it is measured; but several processes measure together.
         keeper = self.runner.keeper if isinstance(self.runner, QuietRunner) else None
-        return nullcontext() if keeper is None else keeper.interrupts.at_once()
+        if keeper is None or keeper.peers.count > 1:
+            return nullcontext()
+        return keeper.interrupts.at_once()

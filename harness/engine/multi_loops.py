@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import all_gather_object, get_rank
 from mmengine.evaluator import BaseMetric
 from mmengine.evaluator import Evaluator as AnyEvaluator
 from mmengine.runner import BaseLoop, Runner
@@ -210,7 +210,11 @@ def _without_losses(outputs: Any, losses: dict[str, list[float]]) -> Any:
 
 
 def _mean_losses(losses: Mapping[str, list[float]], mode: str) -> dict[str, float]:
-    means = {name: sum(values) / len(values) for name, values in losses.items()}
+    every: dict[str, list[float]] = {}
+    for part in all_gather_object(losses):
+        for name, values in part.items():
+            every.setdefault(name, []).extend(values)
+    means = {name: sum(values) / len(values) for name, values in every.items()}
     if not means:
         return {}
     return means | {f"{mode}_loss": sum(v for name, v in means.items() if "loss" in name)}

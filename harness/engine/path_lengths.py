@@ -20,15 +20,15 @@ from harness.metrics.path_length import (
 )
 from harness.metrics.perceptual import Distance, FeatureDistance, load_distance
 from harness.records.protocols import Facts
-from harness.seeding import fresh_seed, generator, stated
+from harness.seeding import derive_seed, fresh_seed, generator, stated
 from harness.spec.schema import Evaluate
 
-_Draw = Callable[[GAN, nn.Module, Tensor, Mapping[str, Any]], Tensor]
+_Draw = Callable[[GAN, nn.Module, Tensor, Mapping[str, Any], int], Tensor]
 _SPACES: dict[str, Space] = {"ppl_z": "Z", "ppl_w": "W"}
 
 
 def _drawn(
-    model: GAN, network: nn.Module, latents: Tensor, sample_kwargs: Mapping[str, Any]
+    model: GAN, network: nn.Module, latents: Tensor, sample_kwargs: Mapping[str, Any], streams: int
 ) -> Tensor:
     return model.draw(network, latents, sample_kwargs)
 
@@ -46,7 +46,8 @@ class PathLengths:
         seed: the run's; paths are a function of it and the images shown.
         scale: px to which smaller images are enlarged first.
         device: where LPIPS computes.
-        draw: draws images of one arm from latents, with further arguments of the network.
+        draw: draws images of one arm from latents, with further arguments of the network and a seed
+            of the global streams.
 
     Raises:
         SpecError: the extractor cannot see distances.
@@ -80,6 +81,8 @@ class PathLengths:
             "form": FORM,
             "space": {"Z": "Z, spherical", "W": "W, linear"}[_SPACES[metric]],
             "pairs": self.settings.pairs,
+            # Steps this small make a difference of what rounding does, which a batch's size moves.
+            "pairs_at_once": self._at_once,
             **self.distance.facts,
             "px": self.scale,
             "upscale": UPSCALE,
@@ -89,8 +92,12 @@ class PathLengths:
             "injected_noise": "registered with the weights, the same at both ends",
         }
 
+    @property
+    def _at_once(self) -> int:
+        return max(1, self.settings.batch_size // 2)
+
     def measure(self, model: GAN, network: nn.Module, fresh: int = 0) -> dict[str, float]:
-        """Return the lengths of one network's paths, by metric.
+        """Return the lengths of one network's paths, by metric, the same in every process.
 
         Args:
             model: draws latents and images.
@@ -115,8 +122,9 @@ class PathLengths:
             ends = torch.cat([mapping(z) for z in ends.split(self.settings.batch_size)])
             kwargs["input_is_latent"] = True
 
-        def draw(points: Tensor) -> Tensor:
-            images = self._draw(model, network, points, kwargs)
+        def draw(first: int, points: Tensor) -> Tensor:
+            streams = derive_seed(seed, f"global streams from {metric} {first}", images_shown)
+            images = self._draw(model, network, points, kwargs, streams)
             return crop_and_shrink(upscale_to(images.float(), self.scale), crop=False)
 
         assert self.distance is not None
@@ -126,7 +134,7 @@ class PathLengths:
             ends.unflatten(0, (-1, 2)),
             places(count, seed, images_shown).to(device),
             space=_SPACES[metric],
-            pairs=max(1, self.settings.batch_size // 2),
+            pairs=self._at_once,
         )
 
 

@@ -1,6 +1,7 @@
 """A run's post-hoc EMA: the snapshots it takes, and the averages measured at its end."""
 
 import copy
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from harness.engine.arms import Evaluator
 from harness.gans.base import GAN
 from harness.hooks import PosthocEMAHook
 from harness.hooks.posthoc import track_name
+from harness.ranks.answers import on_main
 from harness.spec.schema import Spec, live_twins, rebuilt_arms
 
 _FOLDER = "posthoc"
@@ -63,7 +65,7 @@ class RebuiltArms:
 
         Raises:
             Diverged: if an image is not finite.
-            RecordsError: if a snapshot cannot be read.
+            RecordsError: if a snapshot cannot be read; the main process reads them.
         """
         values = self.arms.evaluate(model, iteration)
         if model.images_shown >= self.spec.total_images:
@@ -73,14 +75,14 @@ class RebuiltArms:
 
     @torch.no_grad()
     def _rebuilt(self, model: GAN, iteration: int) -> dict[str, float]:
-        files = find(self.folder)
+        files = on_main(partial(find, self.folder))
         images = max((profile.images for profile in files), default=0)
         averaged = {name for name, p in model.generator.named_parameters() if p.requires_grad}
         network = copy.deepcopy(model.generator)
         networks, twins = model.networks(), live_twins(self.spec)
         values: dict[str, float] = {}
         for arm, width in rebuilt_arms(self.spec).items():
-            state, misfit = rebuild(files, Profile(width, images), averaged)
+            state, misfit = on_main(partial(rebuild, files, Profile(width, images), averaged))
             for name, entry in entries(network).items():
                 entry.copy_(state[name])
             values |= self.arms.measure_arm(model, arm, network, iteration)

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from mmengine.dist import broadcast, get_world_size
+from mmengine.model import BaseModule
 from mmengine.runner import Runner
+from torch import Tensor
 
 from harness.engine.keeping import Keeper
+from harness.structures import unwrapped
 
 
 class QuietRunner(Runner):
@@ -23,6 +27,18 @@ class QuietRunner(Runner):
             super().load_or_resume()
         else:
             self.keeper.restore(self)
+
+    def _init_model_weights(self) -> None:
+        if get_world_size() == 1:
+            super()._init_model_weights()
+            return
+        model = unwrapped(self.model)
+        if isinstance(model, BaseModule):
+            model.init_weights()
+        # mmengine would send all of the state, of which counters are no tensors.
+        for value in model.state_dict().values():
+            if isinstance(value, Tensor):
+                broadcast(value)
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         pass

@@ -1,13 +1,14 @@
 """Learning rates lowered when a watched value stops improving, or linearly in steps."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mmengine.optim.scheduler.param_scheduler import INF, _ParamScheduler
 
-from harness.hooks.reduce_lr import Decision
+from harness.hooks.reduce_lr import Decision, ReduceLRSchedulerHook
 from harness.registry import PARAM_SCHEDULERS
+from harness.spec import schema
 
 
 @PARAM_SCHEDULERS.register_module()
@@ -183,3 +184,17 @@ class LinearLrInterval(_ParamScheduler):
             done -= done % self.interval
         change = (self.end_factor - self.start_factor) * done / self.total
         return [base * (self.start_factor + change) for base in self.base_values]
+
+
+def rule_of(
+    rule: schema.ReduceLR, optimizers: Iterable[tuple[str, Any]]
+) -> tuple[ReduceLRSchedulerHook, dict[str, list[ReduceLR]]]:
+    """Return what a spec's rule is made of: what watches the metric, and what acts on it.
+
+    Args:
+        rule: the rule.
+        optimizers: by their names.
+    """
+    settings = rule.scheduler.model_dump(exclude={"type"})
+    schedulers = {name: [ReduceLR(optimizer, **settings)] for name, optimizer in optimizers}
+    return ReduceLRSchedulerHook(rule.val_metric, interval=rule.interval), schedulers

@@ -3,7 +3,8 @@
 Shape letters: N images, H W pixels.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,14 +17,17 @@ from torch import Tensor, nn
 from harness.data import digest
 from harness.data.prepare import Prepared
 from harness.engine.arms import Evaluator
+from harness.errors import Diverged
 from harness.gans.base import GAN
 from harness.images import ROUNDING, to_uint8
 from harness.metrics.diversity import FORM as DIVERSITY
-from harness.metrics.diversity import Diversity
+from harness.metrics.diversity import Diversity, Sums
 from harness.metrics.extractor import identity
 from harness.metrics.features import load_local_extractor
 from harness.metrics.sifid import FORM as SIFID
 from harness.metrics.sifid import SPREAD, LocalReference, sifid, spread
+from harness.ranks.answers import combined
+from harness.ranks.dealt import portable
 from harness.records.protocols import Facts
 from harness.seeding import stated
 from harness.spec.schema import Evaluate
@@ -111,13 +115,25 @@ class SingleImageEvaluator(Evaluator):
         Raises:
             FloatingPointError: if a feature is not finite.
         """
+        return combined(partial(self._part, model, network, fresh), self._values)
+
+    def _part(self, model: GAN, network: nn.Module, fresh: int) -> tuple[list[float], Sums]:
+        """Return what this process's samples score, and their sums, which may be sent."""
         scores: list[float] = []
         diversity = Diversity(self.real)
         latents = self.latents(model, _PURPOSE, self.settings.fake_images, fresh)
-        for images in self._drawn(model, network, latents):
+        for drawn in self.share(model, network, latents, self._at_once, fresh=fresh):
+            images = self._finished(drawn)
             diversity.update(images)
             scores += [sifid(f, self.reference) for f in self.extractor.local(images)]
-        found = spread(scores)
+        count, total, squares = diversity.sums
+        return scores, Sums(count, *(portable([each])[0] for each in (total, squares)))
+
+    def _values(self, parts: list[tuple[list[float], Sums]]) -> dict[str, float]:
+        diversity = Diversity(self.real)
+        for _, sums in parts:
+            diversity.add(sums)
+        found = spread([score for scores, _ in parts for score in scores])
         values = {"sifid": found.median, "sifid_low": found.low, "sifid_high": found.high}
         if "diversity" in self.settings.metrics:
             values["diversity"] = diversity.compute()
@@ -128,23 +144,22 @@ class SingleImageEvaluator(Evaluator):
         """Return ``count`` images uint8 NHW3 of each arm, from the same latents."""
         latents = self.latents(model, "sample latents", count)
         networks = model.networks()
-        samples = {
-            arm: torch.cat([*self._drawn(model, networks[name], latents)])
-            .permute(0, 2, 3, 1)
-            .cpu()
-            .numpy()
-            for arm, name in self.arms.items()
-        }
-        self.require_finite(0)
+        samples = {}
+        for arm, name in self.arms.items():
+            parts = [self.drawn(model, networks[name], z) for z in latents.split(self._at_once)]
+            images = torch.cat([self._finished(part) for part in parts])
+            samples[arm] = images.permute(0, 2, 3, 1).cpu().numpy()
+        if not self.finite_here():
+            raise Diverged(0, "a generated image")
         return samples
 
-    def _drawn(self, model: GAN, network: nn.Module, latents: Tensor) -> Iterator[Tensor]:
-        """Yield images uint8 N3HW of the real image's size, a few at a time."""
-        size = self.real.shape[-2:]
-        count = max(1, min(self.settings.batch_size, _PIXELS // size.numel()))
-        for batch in latents.split(count):
-            images = self.drawn(model, network, batch)
-            yield to_uint8(enlarged(images, size))
+    @property
+    def _at_once(self) -> int:
+        return max(1, min(self.settings.batch_size, _PIXELS // self.real.shape[-2:].numel()))
+
+    def _finished(self, images: Tensor) -> Tensor:
+        """Return images as they are drawn as uint8 N3HW of the real image's size."""
+        return to_uint8(enlarged(images, self.real.shape[-2:]))
 
     def _asked(self, values: Mapping[str, _T]) -> dict[str, _T]:
         """Name SIFID's values by the extractor, and leave out what was not asked for."""

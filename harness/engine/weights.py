@@ -13,15 +13,15 @@ import torch
 
 from harness.engine.families import gan
 from harness.errors import DataError, RecordsError, printable
+from harness.files.pickles import load_pickled_data, to_safetensors
+from harness.files.plain import NoText, read_text
+from harness.files.torch_files import listing, not_finite
 from harness.gans.base import GAN
-from harness.pickles import load_pickled_data, to_safetensors
-from harness.plain_files import NoText, read_text
 from harness.spec.load import validated
 from harness.spec.pyramid import Pyramid
 from harness.spec.schema import SinGAN, Spec
 from harness.spec.vocabulary import RAW
 from harness.spec.yaml_text import Unreadable, parse
-from harness.torch_files import listing, not_finite
 
 FILE = "weights.safetensors"
 _LARGEST_SPEC_BYTES = 2**20

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.networks.ada import Augment
+from harness.ranks.shares import Share
 
 
 class AdaptiveAugment(nn.Module):
@@ -59,17 +60,18 @@ class AdaptiveAugment(nn.Module):
         """Take over the p of a checkpoint."""
         self.p = state["p"]
 
-    def forward(self, images: Tensor, random: torch.Generator) -> Tensor:
-        """Return images N3HH as the critic is to see them."""
-        augmented: Tensor = self.pipeline(images, self.p, random)
+    def forward(
+        self, images: Tensor, random: torch.Generator, share: Share | None = None
+    ) -> Tensor:
+        """Return images N3HH, all of a batch or a share of it, as the critic is to see them."""
+        augmented: Tensor = self.pipeline(images, self.p, random, share)
         return augmented
 
     @torch.no_grad()
-    def observe(self, real_scores: Tensor) -> None:
+    def observe(self, real_scores: Tensor, share: Share | None = None) -> None:
         """Note the critic's scores of real images, above 0 for what it takes for real."""
-        self.signs += torch.stack(
-            [real_scores.sign().sum(), real_scores.new_tensor(len(real_scores))]
-        )
+        signs = torch.stack([real_scores.sign().sum(), real_scores.new_tensor(len(real_scores))])
+        self.signs += signs if share is None else share.summed(signs)
 
     def end_of_iteration(self, iteration: int) -> None:
         """Adjust p where it is time to.

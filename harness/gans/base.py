@@ -13,6 +13,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapperDict
 from torch import Tensor, nn
 
+from harness.ranks.shares import Share
 from harness.records.protocols import Facts
 from harness.registry import MODELS
 from harness.seeding import generator as stream
@@ -76,12 +77,13 @@ class GAN(BaseModel, ABC):
 
     @abstractmethod
     def train_step(
-        self, data: Mapping[str, Tensor], optim_wrapper: OptimWrapperDict
+        self, data: Mapping[str, Any], optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
         """Train both networks on one batch.
 
         Args:
-            data: ``inputs``: uint8 N3HW at the current scale.
+            data: ``inputs``: uint8 N3HW at the current scale; ``total``, where they are this
+                process's share of a batch, whose losses are returned in every process.
             optim_wrapper: one wrapper each for ``generator`` and ``discriminator``.
 
         Returns:
@@ -146,6 +148,11 @@ class GAN(BaseModel, ABC):
     def _stream(self, purpose: str) -> torch.Generator:
         device = next(self.generator.parameters()).device
         return stream(self.seed, purpose, self.images_shown, device)
+
+    @staticmethod
+    def _told(share: Share | None) -> dict[str, Share]:
+        """Return what a critic is told of a share: one that has the whole batch need not know."""
+        return {} if share is None or share.alone else {"share": share}
 
     def _latents(self, purpose: str, count: int) -> Tensor:
         return self.latents(count, self._stream(purpose))

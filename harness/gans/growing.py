@@ -29,6 +29,7 @@ from harness.networks.losses import (
     wgan_generator_loss,
 )
 from harness.networks.pggan import PGGANDiscriminator
+from harness.ranks.shares import Share
 from harness.records.protocols import Facts
 from harness.registry import MODELS
 from harness.spec.growth import GrowthSchedule, Stage
@@ -78,12 +79,13 @@ class GrowingGAN(GAN):
         self._scale = state["scale"]
 
     def train_step(
-        self, data: Mapping[str, Tensor], optim_wrapper: OptimWrapperDict
+        self, data: Mapping[str, Any], optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
         """Train the critic, then the generator, on one batch.
 
         Args:
-            data: ``inputs``: uint8 N3HW at the current scale.
+            data: ``inputs``: uint8 N3HW at the current scale; ``total``, where they are this
+                process's share of a batch.
             optim_wrapper: one wrapper each for ``generator`` and ``discriminator``.
 
         Returns:
@@ -102,26 +104,27 @@ class GrowingGAN(GAN):
         if stage.scale != self._scale:
             self._enter_scale(stage.scale, optim_wrapper)
         real = faded(to_float(inputs), stage.transition_weight if stage.scale > 4 else 1.0)
-        losses = self._train_both(real, stage, optim_wrapper)
-        self.images_shown += len(real)
-        return losses
+        share = Share.of(data)
+        parts = self._train_both(real, share, stage, optim_wrapper)
+        self.images_shown += share.total
+        return share.totals(parts)
 
     def _train_both(
-        self, real: Tensor, stage: Stage, optim_wrapper: OptimWrapperDict
+        self, real: Tensor, share: Share, stage: Stage, optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
-        losses = self._train_critic(real, stage, optim_wrapper["discriminator"])
-        losses["loss_g"] = self._train_generator(len(real), stage, optim_wrapper["generator"])
+        losses = self._train_critic(real, share, stage, optim_wrapper["discriminator"])
+        losses["loss_g"] = self._train_generator(share, stage, optim_wrapper["generator"])
         return losses
 
     @abstractmethod
     def _train_critic(
-        self, real: Tensor, stage: Stage, optimizer: OptimWrapper
+        self, real: Tensor, share: Share, stage: Stage, optimizer: OptimWrapper
     ) -> dict[str, Tensor]:
-        """Train the critic on real images N3HW; return its losses by name."""
+        """Train the critic on real images N3HW; return the share's parts of its losses by name."""
 
     @abstractmethod
-    def _train_generator(self, count: int, stage: Stage, optimizer: OptimWrapper) -> Tensor:
-        """Train the generator through the critic's view of ``count`` images; return its loss."""
+    def _train_generator(self, share: Share, stage: Stage, optimizer: OptimWrapper) -> Tensor:
+        """Train the generator through the critic's view of its images; return the loss's part."""
 
     def _enter_scale(self, scale: int, optim_wrapper: OptimWrapperDict) -> None:
         # Rates change by their ratio, so that what a scheduler took off stays off.
@@ -136,9 +139,12 @@ class GrowingGAN(GAN):
                 wrapper.optimizer.state.clear()
         self._scale = scale
 
-    def _criticise(self, images: Tensor, stage: Stage) -> Tensor:
+    def _criticise(self, images: Tensor, stage: Stage, share: Share | None = None) -> Tensor:
         return self.discriminator(
-            images, transition_weight=stage.transition_weight, curr_scale=stage.scale
+            images,
+            transition_weight=stage.transition_weight,
+            curr_scale=stage.scale,
+            **self._told(share),
         )
 
     def latents(self, count: int, random: torch.Generator) -> Tensor:
@@ -210,30 +216,31 @@ class ProgressiveGrowingGAN(GrowingGAN):
         self.written_gradients = written_gradients
 
     def _train_both(
-        self, real: Tensor, stage: Stage, optim_wrapper: OptimWrapperDict
+        self, real: Tensor, share: Share, stage: Stage, optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
         if not self.shared_pass:
-            return super()._train_both(real, stage, optim_wrapper)
-        fake = self._generate(self._latents("critic latents", len(real)), stage)
-        losses = self._critic_step(real, fake.detach(), stage, optim_wrapper["discriminator"])
-        losses["loss_g"] = self._generator_step(fake, stage, optim_wrapper["generator"])
+            return super()._train_both(real, share, stage, optim_wrapper)
+        fake = self._generate(self._own_latents("critic latents", share), stage)
+        critic = optim_wrapper["discriminator"]
+        losses = self._critic_step(real, fake.detach(), share, stage, critic)
+        losses["loss_g"] = self._generator_step(fake, share, stage, optim_wrapper["generator"])
         return losses
 
     def _train_critic(
-        self, real: Tensor, stage: Stage, optimizer: OptimWrapper
+        self, real: Tensor, share: Share, stage: Stage, optimizer: OptimWrapper
     ) -> dict[str, Tensor]:
         with torch.no_grad():
-            fake = self._generate(self._latents("critic latents", len(real)), stage)
-        return self._critic_step(real, fake, stage, optimizer)
+            fake = self._generate(self._own_latents("critic latents", share), stage)
+        return self._critic_step(real, fake, share, stage, optimizer)
 
     def _critic_step(
-        self, real: Tensor, fake: Tensor, stage: Stage, optimizer: OptimWrapper
+        self, real: Tensor, fake: Tensor, share: Share, stage: Stage, optimizer: OptimWrapper
     ) -> dict[str, Tensor]:
         random = self._stream("penalty mixing")
-        mix = torch.rand(len(real), generator=random, device=random.device)
+        mix = share.take(torch.rand(share.total, generator=random, device=random.device))
 
         def critic(images: Tensor) -> Tensor:
-            return self._criticise(images, stage)
+            return self._criticise(images, stage, share)
 
         scores, fake_scores = critic(real), critic(fake)
         drift = drift_penalty(
@@ -243,27 +250,32 @@ class ProgressiveGrowingGAN(GrowingGAN):
             critic,
             *(real, fake, mix),
             weight=self.penalty_weight,
-            gradient_of=partial(self._written, stage) if self.written_gradients else None,
+            gradient_of=partial(self._written, stage, share) if self.written_gradients else None,
         )
-        loss = wgan_critic_loss(scores, fake_scores) + drift + penalty
+        loss = share.part(wgan_critic_loss(scores, fake_scores) + drift + penalty)
         optimizer.update_params(loss)
         loss = loss.detach()
-        return {"loss": loss, "loss_d": loss, "loss_penalty": penalty.detach()}
+        return {"loss": loss, "loss_d": loss, "loss_penalty": share.part(penalty.detach())}
 
-    def _written(self, stage: Stage, images: Tensor) -> Tensor:
+    def _written(self, stage: Stage, share: Share, images: Tensor) -> Tensor:
         assert isinstance(self.discriminator, PGGANDiscriminator)
         return image_gradient(
-            self.discriminator, images, stage.transition_weight, curr_scale=stage.scale
+            self.discriminator, images, stage.transition_weight, stage.scale, share
         )
 
-    def _train_generator(self, count: int, stage: Stage, optimizer: OptimWrapper) -> Tensor:
-        fake = self._generate(self._latents("generator latents", count), stage)
-        return self._generator_step(fake, stage, optimizer)
+    def _train_generator(self, share: Share, stage: Stage, optimizer: OptimWrapper) -> Tensor:
+        fake = self._generate(self._own_latents("generator latents", share), stage)
+        return self._generator_step(fake, share, stage, optimizer)
 
-    def _generator_step(self, fake: Tensor, stage: Stage, optimizer: OptimWrapper) -> Tensor:
+    def _own_latents(self, purpose: str, share: Share) -> Tensor:
+        return share.take(self._latents(purpose, share.total))
+
+    def _generator_step(
+        self, fake: Tensor, share: Share, stage: Stage, optimizer: OptimWrapper
+    ) -> Tensor:
         # The critic's weights take no gradient here: a third of the backward pass.
         with frozen(self.discriminator):
-            loss = wgan_generator_loss(self._criticise(fake, stage))
+            loss = share.part(wgan_generator_loss(self._criticise(fake, stage, share)))
             optimizer.update_params(loss)
         return loss.detach()
 

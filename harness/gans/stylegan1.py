@@ -20,6 +20,7 @@ from harness.networks.losses import (
 from harness.networks.style_inputs import LAW, latent_noise
 from harness.networks.style_layers import mixing_layers
 from harness.networks.stylegan1 import StyleGAN1Generator
+from harness.ranks.shares import Share
 from harness.registry import MODELS
 from harness.spec.growth import GrowthSchedule, Stage
 
@@ -65,40 +66,40 @@ class StyleGAN1Model(GrowingGAN):
         self.r1_interval = r1_interval
 
     def _train_critic(
-        self, real: Tensor, stage: Stage, optimizer: OptimWrapper
+        self, real: Tensor, share: Share, stage: Stage, optimizer: OptimWrapper
     ) -> dict[str, Tensor]:
         with torch.no_grad():
-            fake, _ = self._generate("critic latents", len(real), stage)
+            fake, _ = self._generate("critic latents", share, stage)
 
         def critic(images: Tensor) -> Tensor:
-            return self._criticise(images, stage)
+            return self._criticise(images, stage, share)
 
-        loss = logistic_discriminator_loss(critic(real), critic(fake))
+        loss = share.part(logistic_discriminator_loss(critic(real), critic(fake)))
         losses = {}
         if self.r1_gamma and self.growth.iterations(self.images_shown) % self.r1_interval == 0:
-            penalty = r1_penalty(critic, real, gamma=self.r1_gamma)
+            penalty = share.part(r1_penalty(critic, real, gamma=self.r1_gamma))
             loss = loss + penalty * self.r1_interval
             losses["loss_penalty"] = penalty.detach()
         optimizer.update_params(loss)
         return {"loss": loss.detach(), "loss_d": loss.detach(), **losses}
 
-    def _train_generator(self, count: int, stage: Stage, optimizer: OptimWrapper) -> Tensor:
+    def _train_generator(self, share: Share, stage: Stage, optimizer: OptimWrapper) -> Tensor:
         # The discriminator's weights take no gradient here: a third of the backward pass.
         with frozen(self.discriminator):
-            fake, styles = self._generate("generator latents", count, stage)
-            loss = logistic_generator_loss(self._criticise(fake, stage))
-            self._network.follow_mean(styles[:, 0])
+            fake, styles = self._generate("generator latents", share, stage)
+            loss = share.part(logistic_generator_loss(self._criticise(fake, stage, share)))
+            self._network.follow_mean(styles[:, 0], share)
             optimizer.update_params(loss)
         return loss.detach()
 
-    def _generate(self, purpose: str, count: int, stage: Stage) -> tuple[Tensor, Tensor]:
-        """Return new images N3HW and the styles NLD that made them."""
+    def _generate(self, purpose: str, share: Share, stage: Stage) -> tuple[Tensor, Tensor]:
+        """Return the share's new images N3HW and the styles NLD that made them."""
         network, random = self._network, self._stream(purpose)
-        layers = network.layers(stage.scale)
-        latents = [self.latents(count, random) for _ in range(2)]
-        start = mixing_layers(count, layers, self.mixing_prob, random)
+        layers, count = network.layers(stage.scale), share.total
+        latents = [share.take(self.latents(count, random)) for _ in range(2)]
+        start = share.take(mixing_layers(count, layers, self.mixing_prob, random))
         noise = [
-            torch.randn(count, 1, side, side, generator=random, device=random.device)
+            share.take(torch.randn(count, 1, side, side, generator=random, device=random.device))
             for side in network.noise_sides[:layers]
         ]
         styles = network.latents(latents, start, layers)

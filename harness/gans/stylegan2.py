@@ -23,6 +23,7 @@ from harness.networks.losses import (
 from harness.networks.style_inputs import LAW, latent_noise
 from harness.networks.style_layers import mixing_layers
 from harness.networks.stylegan2 import StyleGAN2Generator
+from harness.ranks.shares import Share
 from harness.registry import MODELS
 from harness.spec.growth import GrowthSchedule
 
@@ -94,12 +95,13 @@ class StyleGAN2Model(GAN):
         return self.growth.iterations(self.images_shown)
 
     def train_step(
-        self, data: Mapping[str, Tensor], optim_wrapper: OptimWrapperDict
+        self, data: Mapping[str, Any], optim_wrapper: OptimWrapperDict
     ) -> dict[str, Tensor]:
         """Train the discriminator, then the generator, on one batch.
 
         Args:
-            data: ``inputs``: uint8 N3HH of the generator's size.
+            data: ``inputs``: uint8 N3HH of the generator's size; ``total``, where they are this
+                process's share of a batch.
             optim_wrapper: one wrapper each for ``generator`` and ``discriminator``.
 
         Returns:
@@ -113,73 +115,78 @@ class StyleGAN2Model(GAN):
         inputs, iteration = data["inputs"], self.iteration
         if inputs.shape[-1] != self.next_scale:
             raise ValueError(f"a batch of {inputs.shape[-1]} px: give {self.next_scale} px")
-        real = to_float(inputs)
-        loss_d = self._train_discriminator(real, iteration, optim_wrapper["discriminator"])
-        loss_g = self._train_generator(len(real), iteration, optim_wrapper["generator"])
-        losses = {"loss": loss_d, "loss_d": loss_d, "loss_g": loss_g}
+        real, share = to_float(inputs), Share.of(data)
+        loss_d = self._train_discriminator(real, share, iteration, optim_wrapper["discriminator"])
+        loss_g = self._train_generator(share, iteration, optim_wrapper["generator"])
+        losses = share.totals({"loss": loss_d, "loss_d": loss_d, "loss_g": loss_g})
         losses["loss_penalty"] = self.last_penalty.clone()
         if self.path_weight:
             losses["loss_path"] = self.last_path.clone()
         if self.augment is not None:
             losses["ada_p"] = self.last_path.new_tensor(self.augment.p)
             self.augment.end_of_iteration(iteration)
-        self.images_shown += len(real)
+        self.images_shown += share.total
         return losses
 
-    def _train_discriminator(self, real: Tensor, iteration: int, optimizer: OptimWrapper) -> Tensor:
+    def _train_discriminator(
+        self, real: Tensor, share: Share, iteration: int, optimizer: OptimWrapper
+    ) -> Tensor:
         with torch.no_grad():
-            fake, _ = self._generate(len(real), "critic latents")
-        scores = self._criticise(real, "real augmentation")
-        fake_scores = self._criticise(fake, "fake augmentation")
+            fake, _ = self._generate(share, "critic latents")
+        scores = self._criticise(real, share, "real augmentation")
+        fake_scores = self._criticise(fake, share, "fake augmentation")
         if self.augment is not None:
-            self.augment.observe(scores)
-        loss = logistic_discriminator_loss(scores, fake_scores)
+            self.augment.observe(scores, share)
+        loss = share.part(logistic_discriminator_loss(scores, fake_scores))
         due = self.r1_gamma > 0 and iteration % self.r1_interval == 0
         if due and self.r1_interval == 1:
-            loss = loss + self._penalty(real)
+            loss = loss + self._penalty(real, share)
         optimizer.update_params(loss)
         if due and self.r1_interval > 1:
-            optimizer.update_params(self._penalty(real) * self.r1_interval)
+            optimizer.update_params(self._penalty(real, share) * self.r1_interval)
         return loss.detach()
 
-    def _penalty(self, real: Tensor) -> Tensor:
+    def _penalty(self, real: Tensor, share: Share) -> Tensor:
         def critic(images: Tensor) -> Tensor:
-            return self._criticise(images, "penalty augmentation")
+            return self._criticise(images, share, "penalty augmentation")
 
-        penalty = r1_penalty(critic, real, gamma=self.r1_gamma)
-        self.last_penalty.copy_(penalty.detach())
+        penalty = share.part(r1_penalty(critic, real, gamma=self.r1_gamma))
+        self.last_penalty.copy_(share.summed(penalty.detach()))
         return penalty
 
-    def _train_generator(self, count: int, iteration: int, optimizer: OptimWrapper) -> Tensor:
+    def _train_generator(self, share: Share, iteration: int, optimizer: OptimWrapper) -> Tensor:
         # The discriminator's weights take no gradient here: a third of the backward pass.
         with frozen(self.discriminator):
-            fake, _ = self._generate(count, "generator latents")
-            loss = logistic_generator_loss(self._criticise(fake, "generator augmentation"))
+            fake, _ = self._generate(share, "generator latents")
+            scores = self._criticise(fake, share, "generator augmentation")
+            loss = share.part(logistic_generator_loss(scores))
             optimizer.update_params(loss)
         if self.path_weight and iteration % self.path_interval == 0:
-            paths = self._path_term(max(1, count // self.path_batch_shrink))
+            count = max(1, share.total // self.path_batch_shrink)
+            paths = self._path_term(share.resized(count))
             optimizer.update_params(paths * self.path_interval)
         return loss.detach()
 
-    def _path_term(self, count: int) -> Tensor:
-        images, styles = self._generate(count, "path latents")
+    def _path_term(self, share: Share) -> Tensor:
+        images, styles = self._generate(share, "path latents")
         random = self._stream("path directions")
-        direction = torch.randn(images.shape, generator=random, device=random.device)
-        lengths = path_lengths(images, styles, direction)
-        self.path_mean.lerp_(lengths.detach().mean(), self.path_decay)
-        term = self.path_weight * (lengths - self.path_mean).square().mean()
-        self.last_path.copy_(term.detach())
+        shape = (share.total, *images.shape[1:])
+        direction = torch.randn(shape, generator=random, device=random.device)
+        lengths = path_lengths(images, styles, share.take(direction))
+        self.path_mean.lerp_(share.gather(lengths.detach()).mean(), self.path_decay)
+        term = share.part(self.path_weight * (lengths - self.path_mean).square().mean())
+        self.last_path.copy_(share.summed(term.detach()))
         return term
 
-    def _generate(self, count: int, purpose: str) -> tuple[Tensor, Tensor]:
-        """Return new images N3HH and the styles NLD that made them."""
+    def _generate(self, share: Share, purpose: str) -> tuple[Tensor, Tensor]:
+        """Return the share's new images N3HH and the styles NLD that made them."""
         network: StyleGAN2Generator = self._network
-        random = self._stream(purpose)
+        random, count = self._stream(purpose), share.total
         layers = network.num_latents
-        latents = [self.latents(count, random) for _ in range(2)]
-        start = mixing_layers(count, layers, self.mixing_prob, random)
+        latents = [share.take(self.latents(count, random)) for _ in range(2)]
+        start = share.take(mixing_layers(count, layers, self.mixing_prob, random))
         noise = [
-            torch.randn(count, 1, side, side, generator=random, device=random.device)
+            share.take(torch.randn(count, 1, side, side, generator=random, device=random.device))
             for side in network.noise_sides
         ]
         styles = network.latents(latents, start)
@@ -190,10 +197,10 @@ class StyleGAN2Model(GAN):
         network: Any = self.generator
         return network
 
-    def _criticise(self, images: Tensor, purpose: str) -> Tensor:
+    def _criticise(self, images: Tensor, share: Share, purpose: str) -> Tensor:
         if self.augment is not None:
-            images = self.augment(images, self._stream(purpose))
-        scores: Tensor = self.discriminator(images)
+            images = self.augment(images, self._stream(purpose), share)
+        scores: Tensor = self.discriminator(images, **self._told(share))
         return scores
 
     def latents(self, count: int, random: torch.Generator) -> Tensor:

@@ -6,16 +6,17 @@ from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Any
 
-from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.dist import get_world_size
 from mmengine.evaluator import BaseMetric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from harness.errors import DataError, SpecError
+from harness.errors import DataError, HarnessError, SpecError
 from harness.gen_metrics.batches import NoiseBatches, Request
 from harness.gen_metrics.extractors import as_bytes
-from harness.gen_metrics.ranks import gathered, on_main
 from harness.gen_metrics.real import RealSet
+from harness.ranks.answers import everywhere, on_main
+from harness.ranks.dealt import gathered, in_pairs
 from harness.structures import IMAGE, images_of
 
 Shape = tuple[int, int, int]
@@ -60,6 +61,7 @@ class GenerativeMetric(BaseMetric):
     seed: int = 0
 
     images_each = 1  # of fake_nums; a pair has two
+    rows_of_two = 2  # that ``look`` returns of two images; 1 where it is one of the pair
 
     def __post_init__(self) -> None:
         if self.collect_device not in ("cpu", "gpu"):
@@ -69,6 +71,10 @@ class GenerativeMetric(BaseMetric):
             raise SpecError([f"fake_nums is {self.fake_nums}: give a whole number, 1 or more"])
         self.fake_nums = int(self.fake_nums)
         self.shape: Shape = _UNKNOWN
+        self.own: list[int] = []
+        """Which of all images this process looks at."""
+        self.failure: HarnessError | None = None
+        """What went wrong with one of them, where other processes are still to hear of it."""
         self.reset()
 
     @property
@@ -114,7 +120,8 @@ class GenerativeMetric(BaseMetric):
             dataloader: of the real images; or the set that several metrics share.
         """
         real = dataloader if isinstance(dataloader, RealSet) else RealSet(dataloader)
-        self.shape = on_main(partial(self.learn, real))
+        self.shape = on_main(partial(self.learn, real), long=True)
+        self.own = in_pairs(self.fake_nums * self.images_each)
         self.reset()
 
     def learn(self, real: RealSet) -> Shape:
@@ -125,23 +132,29 @@ class GenerativeMetric(BaseMetric):
         """Look at the images of a model's answer, as far as they are still needed."""
         if self.shape == _UNKNOWN:
             raise DataError(_LOOPS.format(type(self).__name__, "not prepared"))
-        rank, world = get_dist_info()
-        missing = len(range(rank, self.fake_nums, world)) * self.images_each - self.seen
-        if missing <= 0:
+        missing = len(self.own) - self.seen
+        if missing <= 0 or self.failure is not None:
             return
-        images = self._selected(images_of(data_samples))
-        count = min(missing, len(images))
-        self.fake_results.append(self.look(images, count))
-        self.seen += count
+        try:
+            images = self._selected(images_of(data_samples))
+            count = min(missing, len(images))
+            self.fake_results.append(self.look(images, count))
+        except HarnessError as error:
+            if get_world_size() == 1:
+                raise
+            self.failure = error
+        else:
+            self.seen += count
 
     def evaluate(self, size: int | None = None) -> dict[str, float]:
         """Return the results by ``PREFIX/NAME`` in every process, and begin anew.
 
         Raises:
             DataError: the model drew fewer images than ``fake_nums``.
+            HarnessError: of several processes one could not look at its images.
         """
-        seen = sum(all_gather_object(self.seen))
-        rows = gathered(self.fake_results)
+        seen = sum(everywhere(self._seen_here))
+        rows = gathered(self.fake_results, self.rows_of_two)
         self.reset()
         return on_main(partial(self._results, seen, rows))
 
@@ -149,6 +162,13 @@ class GenerativeMetric(BaseMetric):
         """Forget the images seen."""
         self.fake_results: list[Tensor] = []
         self.seen = 0
+        self.failure = None
+
+    def _seen_here(self) -> int:
+        """Return the number of images; raise what went wrong with one, for all to hear."""
+        if self.failure is not None:
+            raise self.failure
+        return self.seen
 
     def _results(self, seen: int, rows: Tensor | None) -> dict[str, float]:
         wanted = self.fake_nums * self.images_each

@@ -1,7 +1,8 @@
 """What models are asked to draw for metrics: the same inputs at each evaluation.
 
-All latents come from streams of their own. Process r of W draws images r, r + W, r + 2W, ... of
-one sequence, so the images do not depend on the number of processes or on batches.
+All latents come from streams of their own. Pairs of images (0, 1), (2, 3), ... of one sequence are
+dealt out to processes in turn, so neither images nor pairs depend on the number of processes or on
+batches.
 """
 
 import math
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from harness.errors import DataError, SpecError
 from harness.metrics.path_length import Space, mapping_of, path_ends, places
+from harness.ranks.dealt import in_pairs
 from harness.seeding import generator
 from harness.structures import DataSample
 
@@ -107,12 +109,11 @@ class NoiseBatches:
     def __init__(
         self, model: nn.Module, dataloader: DataLoader[Any], count: int, request: Request
     ) -> None:
-        rank, world = get_dist_info()
         self.model = model
         self.dataset = dataloader.dataset
         self.request = request
         self.count = count
-        self.own = range(rank, count, world)
+        self.own = in_pairs(count)
         self.batch_size = _batch_size(dataloader)
 
     def __len__(self) -> int:
@@ -130,7 +131,7 @@ class NoiseBatches:
                 "sample_kwargs": dict(self.request.sample_kwargs),
             }
             if noise is not None:
-                inputs["noise"] = noise[own.start : own.stop : own.step].to(device)
+                inputs["noise"] = noise[own].to(device)
             yield {"inputs": inputs} | (
                 {} if labels is None else {"data_samples": [labels(index) for index in own]}
             )

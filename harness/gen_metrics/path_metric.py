@@ -49,6 +49,7 @@ class PerceptualPathLength(GenerativeMetric):
     weights: str | None = None
     vgg16_weights: str | None = None
     images_each = 2
+    rows_of_two = 1
 
     def __post_init__(self) -> None:
         super().__post_init__()

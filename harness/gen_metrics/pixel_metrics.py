@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from mmengine.dist import get_rank
 from torch import Tensor
 
 from harness.errors import DataError
 from harness.gen_metrics.base import GenerativeMetric, Shape
 from harness.gen_metrics.real import RealSet
 from harness.metrics.ms_ssim import consecutive_pairs, ms_ssim
-from harness.metrics.swd import PATCHES_PER_IMAGE, level_sizes, patches, swd
+from harness.metrics.swd import PATCHES_PER_IMAGE, level_sizes, patches_at, places, swd
 from harness.registry import METRICS
 from harness.seeding import generator
 
@@ -41,18 +40,24 @@ class SlicedWassersteinDistance(GenerativeMetric):
         if self.image_shape is not None and tuple(self.image_shape) != shape:
             raise DataError(f"SWD: real images are {shape}, image_shape is {self.image_shape}")
         draws = generator(self.seed, "real patches")
-        count = real.count(self.fake_nums)
-        self.real = _rows(torch.cat(list(real.batches(self.real_key, count))), draws)
+        images = torch.cat(list(real.batches(self.real_key, real.count(self.fake_nums))))
+        self.real = _rows(images, places(len(images), len(level_sizes(*shape[1:])), draws))
         return shape
 
     def reset(self) -> None:
         """Forget the images seen; draw the next ones' patches at the same places."""
         super().reset()
-        self._draws = generator(self.seed, f"fake patches {get_rank()}")
+        self._draws = generator(self.seed, "fake patches 0")
+        self._drawn = 0
 
     def look(self, images: Tensor, count: int) -> Tensor:
         """Return the patches, N L 128 (C * 49)."""
-        return _rows(self.bytes_of(images[:count]), self._draws).cpu()
+        own = self.own[self.seen : self.seen + count]
+        levels = len(level_sizes(*self.shape[1:]))
+        drawn = places(own[-1] + 1 - self._drawn, levels, self._draws)  # other processes', too
+        chosen = drawn[[index - self._drawn for index in own]]
+        self._drawn = own[-1] + 1
+        return _rows(self.bytes_of(images[:count]), chosen).cpu()
 
     def compute_metrics(self, results: Tensor) -> dict[str, float]:
         """Return the distances of all patches."""
@@ -62,8 +67,8 @@ class SlicedWassersteinDistance(GenerativeMetric):
         return dict(zip(sides, levels, strict=True)) | {"avg": sum(levels) / len(levels)}
 
 
-def _rows(images: Tensor, draws: torch.Generator) -> Tensor:
-    levels = patches(images, draws)
+def _rows(images: Tensor, chosen: Tensor) -> Tensor:
+    levels = patches_at(images, chosen)
     return torch.stack([level.unflatten(0, (-1, PATCHES_PER_IMAGE)) for level in levels], dim=1)
 
 
@@ -72,11 +77,12 @@ def _rows(images: Tensor, draws: torch.Generator) -> Tensor:
 class MultiScaleStructureSimilarity(GenerativeMetric):
     """Mean MS-SSIM of pairs of generated images, ``avg`` in [0, 1]; lower is more varied.
 
-    Pairs are of images that follow one another in a process, over the borders of batches; a
-    last one without a partner is left out.
+    Pairs are of images that follow one another, over the borders of batches; a last one without a
+    partner is left out.
     """
 
     default_prefix = "ms-ssim"
+    rows_of_two = 1
 
     @property
     def result_names(self) -> tuple[str, ...]:

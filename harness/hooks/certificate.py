@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -15,7 +15,7 @@ from harness.ema.trajectory import Trajectory
 from harness.hooks.ema import ExponentialMovingAverageHook
 from harness.hooks.posthoc import PosthocEMAHook
 from harness.registry import HOOKS
-from harness.structures import batch_images, renewed_in, unwrapped
+from harness.structures import renewed_in, shown_images, unwrapped
 
 
 @HOOKS.register_module()
@@ -81,7 +81,7 @@ class EMACertificateHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Note the weights of this iteration."""
-        images = batch_images(data_batch) * get_world_size()
+        images = shown_images(data_batch)
         renewed = renewed_in(runner.model)
         for name, trajectory in self._trajectories.items():
             trajectory.observe(images, renewed.get(name, ()))

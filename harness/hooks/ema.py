@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import Any
 
 import torch
-from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from harness.ema.averaging import SCHEDULES, Average, Progress, Schedule
 from harness.ema.together import Together, Weights
 from harness.registry import HOOKS
-from harness.structures import batch_images, renewed_in, unwrapped
+from harness.structures import renewed_in, shown_images, unwrapped
 
 _SUFFIX = "_ema"
 _NARROW = {torch.float16, torch.bfloat16}
@@ -195,7 +194,7 @@ class ExponentialMovingAverageHook(Hook):
 
     def _due(self, runner: Runner, data_batch: Any) -> list[Weights | None]:
         """Count the batch and copy, if that is asked for; return each average's weights, if any."""
-        shown = batch_images(data_batch) * get_world_size()
+        shown = shown_images(data_batch)
         self.images += shown
         self._step_images += shown
         weights = None

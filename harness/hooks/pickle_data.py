@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from harness.pickles import (
+from harness.files.pickles import (
     SAFETENSORS,
     load_pickled_data,
     numpy_form,
@@ -35,7 +35,7 @@ class PickleDataHook(Hook):
     A file is named by the number of iterations done, holds the state after them, and is written
     whole or not at all, while training only: ``val()`` and ``test()`` write nothing. The same data
     stands in every checkpoint, under ``harness_pickle_data``; loading one sets the attributes.
-    ``harness.pickles.load_pickled_data`` reads a file back.
+    ``harness.files.pickles.load_pickled_data`` reads a file back.
 
     Args:
         output_dir: folder of the files, relative to the runner's ``work_dir``.

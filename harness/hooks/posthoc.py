@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -90,7 +91,8 @@ class PosthocEMAHook(Hook):
         """Begin the averages, and remove snapshots of what has not been trained yet."""
         for track in self.tracks.values():
             track.before_train(runner)
-        snapshots.remove_after(self.folder, self.images)
+        if is_main_process():
+            snapshots.remove_after(self.folder, self.images)
 
     def after_train_iter(
         self,
@@ -103,7 +105,8 @@ class PosthocEMAHook(Hook):
         before = self.images // self.every_images
         for track in self.tracks.values():
             track.after_train_iter(runner, batch_idx, data_batch, outputs)
-        if self.images // self.every_images > before or runner.iter + 1 == runner.max_iters:
+        due = self.images // self.every_images > before or runner.iter + 1 == runner.max_iters
+        if due and is_main_process():
             self._write(runner)
 
     def _write(self, runner: Runner) -> None:

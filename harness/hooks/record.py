@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from harness.hooks.reduce_lr import ReduceLRSchedulerHook
 from harness.records.store import RunFolder
 from harness.records.types import Row
 from harness.registry import HOOKS
+from harness.structures import shown_images
 
 _LOSSES = {
     "loss_d": "loss/d",
@@ -88,7 +89,7 @@ class RecordHook(Hook):
         self.iteration = runner.iter + 1
         self._watch([value for name, value in outputs.items() if name in _LOSSES])
         shown = runner.model.images_shown
-        last = shown - len(data_batch["inputs"])
+        last = shown - shown_images(data_batch)
         logs = shown // self.log_images > last // self.log_images
         if logs or self.iteration % _LOOK_EVERY == 0:
             self._raise_if_bad()
@@ -159,7 +160,7 @@ class RecordHook(Hook):
         for hook in runner.hooks:
             if isinstance(hook, ReduceLRSchedulerHook) and hook.looks > self._looks:
                 self._looks = hook.looks
-                self._write(runner, "run", dict(_decision(hook)))
+                self._write(runner, "run", told_of(hook))
 
     def _write(self, runner: Runner, arm: str, values: Mapping[str, float]) -> None:
         kimg = runner.model.images_shown / 1000
@@ -170,14 +171,18 @@ class RecordHook(Hook):
         )
 
 
-def _decision(hook: ReduceLRSchedulerHook) -> Iterator[tuple[str, float]]:
+def told_of(hook: ReduceLRSchedulerHook) -> dict[str, float]:
+    """Return what is written of a rule's latest look, by quantity; nothing before the first."""
     decision = hook.decisions.get("generator")
-    if decision is not None:
-        yield "reduce_lr/value", decision.value
-        yield "reduce_lr/best", decision.best
-        yield "reduce_lr/bad_count", decision.bad_count
-        yield "reduce_lr/old_lr", decision.old_lr
-        yield "reduce_lr/new_lr", decision.new_lr
+    if decision is None:
+        return {}
+    return {
+        "reduce_lr/value": decision.value,
+        "reduce_lr/best": decision.best,
+        "reduce_lr/bad_count": float(decision.bad_count),
+        "reduce_lr/old_lr": decision.old_lr,
+        "reduce_lr/new_lr": decision.new_lr,
+    }
 
 
 def _memory() -> dict[str, float]:

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from harness.registry import HOOKS
-from harness.structures import batch_images
+from harness.structures import shown_images
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,30 +94,42 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         loss = outputs[self.loss]
         # Added up where it is: the device is waited for at a look, not at each iteration.
         loss = loss.detach().double() if isinstance(loss, Tensor) else loss
-        self._add(loss, batch_images(data_batch) or 1)
+        self._add(loss, shown_images(data_batch) or 1)
         if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
-            self._watch(runner)
+            self._watch(runner.param_schedulers)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Step schedulers by epoch; look at the mean loss when that is due."""
         if self._first(runner):
             super().after_train_epoch(runner)
         if self.val_metric is None and self.by_epoch and self.every_n_epochs(runner, self.interval):
-            self._watch(runner)
+            self._watch(runner.param_schedulers)
 
     def after_val_epoch(self, runner: Runner, metrics: Mapping[str, float] | None = None) -> None:
         """Add up the metric; look at its mean at each ``interval``-th validation."""
         if self._first(runner):
             super().after_val_epoch(runner, metrics)
-        if self.val_metric is None or metrics is None:
-            return
-        if self.val_metric not in metrics:
+        if self.val_metric is not None and metrics is not None:
+            self.measured(self.val_metric, metrics, runner.param_schedulers)
+
+    def measured(self, watched: str, metrics: Mapping[str, float], schedulers: Any) -> None:
+        """Take in one validation; where that is due, have schedulers look at the metric's mean.
+
+        Args:
+            watched: the metric's name.
+            metrics: what was measured, by name.
+            schedulers: a list, or lists by the optimizer's name.
+
+        Raises:
+            KeyError: if the metric was not measured; names those that were.
+        """
+        if watched not in metrics:
             known = ", ".join(metrics)
-            raise KeyError(f"val_metric {self.val_metric!r} was not measured; measured: {known}")
-        self._add(float(metrics[self.val_metric]), 1)
+            raise KeyError(f"val_metric {watched!r} was not measured; measured: {known}")
+        self._add(float(metrics[watched]), 1)
         self.validations += 1
         if self.validations % self.interval == 0:
-            self._watch(runner)
+            self._watch(schedulers)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Keep the running mean and the count of validations."""
@@ -142,13 +154,13 @@ class ReduceLRSchedulerHook(ParamSchedulerHook):
         self._sum += value * weight
         self._weight += weight
 
-    def _watch(self, runner: Runner) -> None:
+    def _watch(self, schedulers: Any) -> None:
         if self._weight:
             self.looks += 1
             mean = float(self._sum) / self._weight
             self.decisions = {
                 name: scheduler.watch(mean)
-                for name, scheduler in _watching(runner.param_schedulers)
+                for name, scheduler in _watching(schedulers)
                 if self.optimizer in (None, name)
             }
         self._sum, self._weight = 0.0, 0

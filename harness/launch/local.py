@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerContext
 from multiprocessing.forkserver import ensure_running
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from harness.errors import HarnessError, OutputError
 from harness.interrupts import GRACE_SEC
-from harness.launch.worker import WAITING, Machine, Told, check, ended, work
+from harness.launch.lease import held_elsewhere
+from harness.launch.waiting import Waiting
+from harness.launch.worker import LEFT, WAITING, Machine, Told, check, ended, work
 from harness.plan.expand import Run
 from harness.records.store import RunFolder
 from harness.records.types import Outcome, Status
@@ -33,7 +36,7 @@ class Running:
 
     run: Run
     folder: RunFolder
-    process: ForkServerProcess
+    process: BaseProcess
     told: Told
     since: float = field(default_factory=time.monotonic)
     seen: int = WAITING
@@ -42,6 +45,8 @@ class Running:
     """How long they have stood still."""
     stalled: str = ""
     """Why it was killed, if it was."""
+    riders: tuple[Run, ...] = ()
+    """Runs that ride along on it, until they part."""
 
     @property
     def waiting(self) -> bool:
@@ -50,7 +55,11 @@ class Running:
 
 
 def execute(
-    runs: Sequence[Run], runs_dir: Path, machine: Machine, watch: Callable[[list[Running]], None]
+    runs: Sequence[Run],
+    runs_dir: Path,
+    machine: Machine,
+    watch: Callable[[list[Running]], None],
+    share: bool = False,
 ) -> dict[str, Outcome]:
     """Train all runs that have not finished; return every run's outcome by its name.
 
@@ -60,15 +69,16 @@ def execute(
 
     Args:
         watch: called several times a second with the runs under way.
+        share: whether runs that begin alike are trained once up to where they part.
     """
-    waiting = [run for run in runs if not ended(runs_dir / run.name)]
+    waiting = Waiting(runs, runs_dir, share)
     active: list[Running] = []
     unwritten: dict[str, Outcome] = {}
     last = time.monotonic()
     try:
         while waiting or active:
-            while waiting and len(active) < machine.jobs:
-                active.append(_start(waiting.pop(0), runs_dir, machine))
+            while len(active) < machine.jobs and (due := waiting.take(_riding(active))):
+                active.append(_start(*due, runs_dir, machine))
             connection.wait([one.process.sentinel for one in active], _POLL_SEC)
             watch(active)
             last, before = time.monotonic(), last
@@ -78,7 +88,7 @@ def execute(
                 unwritten |= _bury(one)
     finally:
         _stop(active)  # none is left unless Ctrl-C or an error of our own came in between
-    return dict(_outcomes(runs, runs_dir)) | unwritten
+    return dict(outcomes(runs, runs_dir)) | unwritten
 
 
 def prepare(run: Run, machine: Machine) -> None:
@@ -88,7 +98,7 @@ def prepare(run: Run, machine: Machine) -> None:
         HarnessError: with the message of what is missing or broken.
     """
     here, there = multiprocessing.Pipe(duplex=False)
-    context = _server()
+    context = server()
     process = context.Process(target=check, args=(run, machine.device, machine.cache_dir, there))
     process.start()
     there.close()
@@ -106,7 +116,8 @@ def prepare(run: Run, machine: Machine) -> None:
         raise HarnessError(*problem.split("\n"))
 
 
-def _server() -> ForkServerContext:
+def server() -> ForkServerContext:
+    """Return what processes are forked from: it has loaded what they all need."""
     # Read when the server starts: a library's own threads would fight over the cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     context = multiprocessing.get_context("forkserver")
@@ -120,12 +131,16 @@ def _server() -> ForkServerContext:
     return context
 
 
-def _start(run: Run, runs_dir: Path, machine: Machine) -> Running:
-    path, context = runs_dir / run.name, _server()
+def _start(run: Run, riders: tuple[Run, ...], runs_dir: Path, machine: Machine) -> Running:
+    path, context = runs_dir / run.name, server()
     told = context.RawValue(Told)
-    process = context.Process(target=work, args=(run, path, machine, told))
+    process = context.Process(target=work, args=(run, path, machine, told, riders))
     process.start()
-    return Running(run, RunFolder(path), process, told)
+    return Running(run, RunFolder(path), process, told, riders=riders)
+
+
+def _riding(active: Sequence[Running]) -> set[str]:
+    return {rider.name for one in active for rider in one.riders}
 
 
 def _end_stalled(active: Sequence[Running], passed_sec: float, stall_sec: float) -> None:
@@ -150,6 +165,8 @@ def _bury(one: Running) -> dict[str, Outcome]:
     code = one.process.exitcode
     if code == _SERVER_LOST:
         _wait_for_end(one, time.monotonic() + GRACE_SEC)
+    if code == LEFT:
+        return {one.run.name: Outcome(Status.INTERRUPTED, "another machine went on with it")}
     written = code in (0, _SERVER_LOST) and one.folder.outcome() is not None
     if written or ended(one.folder.path):
         return {}
@@ -161,7 +178,7 @@ def _bury(one: Running) -> dict[str, Outcome]:
 def _write_outcome(one: Running, status: Status, reason: str) -> dict[str, Outcome]:
     outcome = Outcome(status, reason, 0, time.monotonic() - one.since)
     try:
-        if one.folder.lock():
+        if one.folder.lock() and not held_elsewhere(one.folder.path):
             one.folder.end(outcome)
             return {}
     except OutputError:
@@ -179,7 +196,7 @@ def _wait_for_end(one: Running, deadline: float) -> None:
     one.folder.unlock()
 
 
-def _how(process: ForkServerProcess) -> str:
+def _how(process: BaseProcess) -> str:
     code = process.exitcode or 0
     if code == _SERVER_LOST:
         return "the process it was forked from, which was killed: out of memory?"
@@ -208,7 +225,8 @@ def _stop(active: Sequence[Running]) -> None:
                 _write_outcome(one, Status.INTERRUPTED, "stopped by a signal")
 
 
-def _outcomes(runs: Sequence[Run], runs_dir: Path) -> Iterator[tuple[str, Outcome]]:
+def outcomes(runs: Sequence[Run], runs_dir: Path) -> Iterator[tuple[str, Outcome]]:
+    """Yield how runs ended, by their names, as far as that is written."""
     for run in runs:
         outcome = RunFolder(runs_dir / run.name).outcome()
         if outcome is not None:

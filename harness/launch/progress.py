@@ -5,15 +5,18 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TextIO
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from harness.launch.local import Running
-from harness.plan.price import training_cost
+from harness.launch.worker import ended
+from harness.plan.expand import Run
+from harness.plan.guess import training_cost
 from harness.records.quantities import lookup
 from harness.records.types import Row
 from harness.spec.schema import Spec
@@ -81,6 +84,22 @@ class Latest:
                 self.best = (row.arm, row.value)
 
 
+@dataclass
+class Far:
+    """A run that another machine trains, as far as it has told of it."""
+
+    run: Run
+    node: str = ""
+    """Which; empty before it has begun."""
+    latest: Latest = field(default_factory=Latest)
+    waiting: bool = False
+    """Whether another process trains the run, and that one waits for it."""
+    since: float = field(default_factory=time.monotonic)
+
+
+Shown = Running | Far
+
+
 def leading(spec: Spec) -> str:
     """Return the first metric of a spec that has a better direction, else the first."""
     metrics = spec.evaluate.metrics
@@ -94,17 +113,27 @@ class Display:
     Args:
         predicted_sec: the plan's seconds of each run, by its name, for all runs to be trained.
         jobs: runs at a time.
+        stream: where it is shown; standard error, which what is printed meanwhile goes round, by
+            default.
     """
 
-    def __init__(self, predicted_sec: Mapping[str, float], jobs: int) -> None:
+    def __init__(
+        self, predicted_sec: Mapping[str, float], jobs: int, stream: TextIO | None = None
+    ) -> None:
+        self._stream = stream
         self._predicted = dict(predicted_sec)
         self._jobs = jobs
         self._begin = time.monotonic()
         self._latest: dict[str, Latest] = {}
         self._printed = 0.0
         self._waiting: set[str] = set()
-        console = Console(file=sys.stderr)
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._trunks: dict[str, Running] = {}
+        console = Console(file=stream or sys.stderr)
+        around = stream is None
+        live = Live(
+            console=console, auto_refresh=False, redirect_stdout=around, redirect_stderr=around
+        )
+        self._live = live if console.is_terminal else None
 
     def __enter__(self) -> "Display":
         if self._live is not None:
@@ -120,47 +149,63 @@ class Display:
         if self._live is not None:
             self._live.stop()
 
-    def __call__(self, active: Sequence[Running]) -> None:
+    def __call__(self, active: Sequence[Shown]) -> None:
         """Show where the runs stand."""
         for one in active:
+            if isinstance(one, Far):
+                self._latest[one.run.name] = one.latest
+                continue
             self._latest.setdefault(one.run.name, Latest()).read(one)
+            self._trunks |= {rider.name: one for rider in one.riders}
         waiting = {one.run.name for one in active if one.waiting}
         if self._live is not None:
             self._live.update(self._table(active), refresh=True)
         elif time.monotonic() - self._printed > _PLAIN_EVERY_SEC or waiting - self._waiting:
             self._printed = time.monotonic()
             for one in active:
-                print(self._line(one), file=sys.stderr, flush=True)
-            print(f"  {self._left(active)}", file=sys.stderr, flush=True)
+                print(self._line(one), file=self._stream or sys.stderr, flush=True)
+            print(f"  {self._left(active)}", file=self._stream or sys.stderr, flush=True)
         self._waiting = waiting
 
-    def _table(self, active: Sequence[Running]) -> Table:
+    def note(self, line: str) -> None:
+        """Say what stays to be read, above what changes."""
+        if self._live is not None:
+            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def _table(self, active: Sequence[Shown]) -> Table:
         table = Table(box=None, caption=self._left(active), caption_justify="left")
         titles = {lookup(leading(one.run.spec)).title for one in active}
         for name in ("run", "kimg", "img/s", f"{'/'.join(sorted(titles))} raw", "best shadow"):
             table.add_column(name, justify="left" if name == "run" else "right")
         for one in active:
-            table.add_row(one.run.name + (f": {_WAITS}" if one.waiting else ""), *self._cells(one))
+            table.add_row(_named(one) + (f": {_WAITS}" if one.waiting else ""), *self._cells(one))
         return table
 
-    def _line(self, one: Running) -> str:
+    def _line(self, one: Shown) -> str:
         kimg, speed, raw, best = self._cells(one)
         metric = lookup(leading(one.run.spec)).title
         if one.waiting:
-            return f"  {one.run.name}: {_WAITS}, {kimg} kimg so far"
-        return f"  {one.run.name}: {kimg} kimg, {speed} img/s, {metric} raw {raw}, best {best}"
+            return f"  {_named(one)}: {_WAITS}, {kimg} kimg so far"
+        return f"  {_named(one)}: {kimg} kimg, {speed} img/s, {metric} raw {raw}, best {best}"
 
-    def _cells(self, one: Running) -> tuple[str, str, str, str]:
+    def _cells(self, one: Shown) -> tuple[str, str, str, str]:
         latest = self._latest.get(one.run.name, Latest())
         speed = f"{1000 * latest.kimg / latest.sec:.0f}" if latest.sec else "-"
         raw = "-" if latest.raw is None else _short(latest.raw)
         best = "-" if latest.best is None else f"{_short(latest.best[1])} ({latest.best[0]})"
         return f"{latest.kimg:.0f}/{one.run.spec.kimg:g}", speed, raw, best
 
-    def _left(self, active: Sequence[Running]) -> str:
+    def _left(self, active: Sequence[Shown]) -> str:
         """Return elapsed time and an estimate of what is left, from the work done so far."""
         shown = [(one, self._latest.get(one.run.name, Latest())) for one in active]
         shares = {one.run.name: latest.share(one.run.spec) for one, latest in shown}
+        shares |= {
+            name: self._taken_over(name, trunk)
+            for name, trunk in self._trunks.items()
+            if name not in self._latest
+        }
         own = [(one, latest.own_share(one.run.spec)) for one, latest in shown]
         # A run's first seconds go into its start and say little of its pace.
         known = [
@@ -179,6 +224,20 @@ class Display:
         )
         total = max(max(left, default=0.0), sum(left) / self._jobs)
         return f"{_minutes(time.monotonic() - self._begin)} gone, about {_minutes(total)} left"
+
+    def _taken_over(self, rider: str, trunk: Running) -> float:
+        """Return how much of a run that has not begun another one does for it."""
+        if (path := trunk.folder.path.with_name(rider)).exists() and ended(path):
+            return 1.0
+        return self._latest[trunk.run.name].share(trunk.run.spec)
+
+
+def _named(one: Shown) -> str:
+    """Return a run's name, and where it is trained, or for how many others it is trained, too."""
+    if isinstance(one, Far):
+        return f"{one.run.name} on {one.node}"
+    count = sum(not one.folder.path.with_name(run.name).exists() for run in one.riders)
+    return one.run.name + (f" (and {count} more until they part)" if count else "")
 
 
 def _short(value: float) -> str:

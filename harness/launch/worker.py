@@ -8,7 +8,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from harness.errors import Diverged, HarnessError, OutputError
 from harness.interrupts import Interrupts, end_with_starter
+from harness.launch.lease import Lease
 from harness.launch.memory import keep_freed
 from harness.plan.expand import Run
 from harness.plan.keeping import Keeping
+from harness.records.branches import write_riders
 from harness.records.files import read_json, unwritable, writing
 from harness.records.machine import describe
 from harness.records.machine_file import read_machine, resumed
@@ -27,6 +29,9 @@ from harness.records.types import Outcome, Status
 
 if TYPE_CHECKING:
     import torch
+
+    from harness.engine.branching import BranchHook
+    from harness.engine.peers import Peers
 
 _LOOK_SEC = 0.5
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
@@ -39,6 +44,8 @@ WAITING = -1
 """Beats of a process that waits for another one which trains the same run."""
 _UNWRITTEN = 74
 """Exit code where the outcome could not be written (EX_IOERR)."""
+LEFT = 75
+"""Exit code of a process that left its run to another machine (EX_TEMPFAIL)."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Machine:
         threads: threads of each.
         cache_dir: where prepared images and reference statistics are kept.
         keeping: when a run writes checkpoints.
+        node: this machine's name, where others train runs of the same folder; else empty.
     """
 
     device: str
@@ -58,6 +66,7 @@ class Machine:
     threads: int
     cache_dir: Path
     keeping: Keeping = field(default_factory=Keeping)
+    node: str = ""
 
 
 class Told(ctypes.Structure):
@@ -70,7 +79,7 @@ class Told(ctypes.Structure):
     """Why it ended, where that could not be written down."""
 
 
-def work(run: Run, path: Path, machine: Machine, told: Told) -> None:
+def work(run: Run, path: Path, machine: Machine, told: Told, riders: Sequence[Run] = ()) -> None:
     """Train one run, or go on with it; its folder holds the outcome afterwards, good or bad.
 
     Args:
@@ -78,6 +87,7 @@ def work(run: Run, path: Path, machine: Machine, told: Told) -> None:
         path: the run's folder.
         machine: how the machine is used.
         told: what it tells meanwhile.
+        riders: runs that begin as this one does; each gets a folder where it parts from it.
     """
     faulthandler.enable()
     interrupts = Interrupts()
@@ -88,10 +98,11 @@ def work(run: Run, path: Path, machine: Machine, told: Told) -> None:
     try:
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-            _print_to(path / "log.txt")
-        _wait_for(folder, told)
-        if not ended(path):
-            _end(folder, _outcome(run, folder, machine, interrupts, told))
+            print_to(path / "log.txt")
+        wait_for(folder, told)
+        with _leased(path, machine.node, told):
+            if not ended(path):
+                _end(folder, outcome_of(run, folder, machine, interrupts, told, riders=riders))
     except KeyboardInterrupt:
         return  # while it waited: how the run ends is for the process to say that trains it
     except OutputError as error:
@@ -121,21 +132,55 @@ def _end(folder: RunFolder, outcome: Outcome) -> None:
         raise OutputError(outcome.reason or str(error)) from None
 
 
-def _wait_for(folder: RunFolder, told: Told) -> None:
+def wait_for(folder: RunFolder, told: Told) -> None:
     """Take the run for this process, as soon as no other trains it."""
     while not folder.lock():
-        if told.beats != WAITING:
-            print("another process trains this run: waiting for it", flush=True)
-        told.beats = WAITING
+        _say_waiting(told, "another process trains this run")
         time.sleep(_LOOK_SEC)
     told.beats = 0
 
 
-def _outcome(
-    run: Run, folder: RunFolder, machine: Machine, interrupts: Interrupts, told: Told
+@contextlib.contextmanager
+def _leased(path: Path, node: str, told: Told) -> Iterator[None]:
+    """Keep the run for this machine, where others may take it."""
+    if not node:
+        yield
+        return
+    lease = Lease(path, node)
+    lease.take(lambda: _say_waiting(told, "another machine trains this run, or died over it"))
+    told.beats = 0
+    with lease.held(lambda: os._exit(LEFT)):
+        yield
+
+
+def _say_waiting(told: Told, reason: str) -> None:
+    if told.beats != WAITING:
+        print(f"{reason}: waiting for it", flush=True)
+    told.beats = WAITING
+
+
+def outcome_of(
+    run: Run,
+    folder: RunFolder,
+    machine: Machine,
+    interrupts: Interrupts,
+    told: Told,
+    peers: "Peers | None" = None,
+    riders: Sequence[Run] = (),
 ) -> Outcome:
+    """Train a run, or go on with it, and return how it ended, whatever happened.
+
+    Args:
+        run: what to train.
+        folder: the run's, locked.
+        machine: how the machine is used.
+        interrupts: installed; both signals are ignored from its end on.
+        told: counts steps.
+        peers: the processes that train it together; this one alone where None.
+        riders: runs that ride along on it, until they part.
+    """
     begin = time.monotonic()
-    keeper = None
+    keeper = branching = None
 
     def sec() -> float:
         return time.monotonic() - begin if keeper is None else keeper.total_sec()
@@ -144,21 +189,29 @@ def _outcome(
         told.beats += 1
 
     try:
-        torch_device, name = _settle(machine.device, machine.threads)
+        torch_device, name = settle(machine.device, machine.threads)
+        from harness.engine.branching import BranchHook
         from harness.engine.build import train
         from harness.engine.keeping import Keeper
+        from harness.engine.peers import Peers
         from harness.networks.kernels import kernel_path
 
-        keeper = Keeper(folder, run.settings, machine.keeping, interrupts, beat)
-        kernels = kernel_path(run.spec.model.type, torch_device)
-        here = describe(machine.device, name, machine.threads, machine.jobs, kernels)
-        if keeper.mark is not None:
-            here = resumed(here, read_machine(folder.path / "machine.json"), keeper.iteration)
-        folder.begin(run.settings, here, keeper.mark)
-        iterations = train(run, keeper, torch_device, machine.cache_dir)
-        return Outcome(Status.FINISHED, "", iterations, sec())
+        peers = peers or Peers()
+        with peers.heard():
+            keeper = Keeper(folder, run.settings, machine.keeping, interrupts, beat, peers)
+            kernels = kernel_path(run.spec.model.type, torch_device)
+            here = describe(machine.device, name, machine.threads, machine.jobs, kernels)
+            here |= peers.facts | ({"node": machine.node} if machine.node else {})
+            if keeper.mark is not None and peers.is_main:
+                here = resumed(here, read_machine(folder.path / "machine.json"), keeper.iteration)
+            folder.begin(run.settings, here, keeper.mark)
+            if peers.is_main:
+                write_riders(folder.path, [rider.name for rider in riders])
+            branching = BranchHook(run, riders, keeper) if riders else None
+            iterations = train(run, keeper, torch_device, machine.cache_dir, branching)
+        return _shared(branching, Outcome(Status.FINISHED, "", iterations, sec()))
     except Diverged as error:
-        return Outcome(Status.DIVERGED, str(error), error.iteration, sec())
+        return _shared(branching, Outcome(Status.DIVERGED, str(error), error.iteration, sec()))
     except KeyboardInterrupt:
         done = 0 if keeper is None else keeper.iteration
         return Outcome(Status.INTERRUPTED, "stopped by a signal", done, sec())
@@ -168,6 +221,16 @@ def _outcome(
         return Outcome(Status.FAILED, _reason(error, folder.path), 0, sec())
     finally:
         interrupts.ignore()
+
+
+def _shared(branching: "BranchHook | None", outcome: Outcome) -> Outcome:
+    """Return how a run ended, once those that rode along to its end have ended, too."""
+    try:
+        if branching is not None:
+            branching.end(outcome)
+    except HarnessError as error:
+        return Outcome(Status.FAILED, str(error), 0, outcome.sec)
+    return outcome
 
 
 def _reason(error: Exception, folder: Path) -> str:
@@ -189,11 +252,12 @@ def check(run: Run, device: str, cache_dir: Path, answer: Connection) -> None:
     """
     end_with_starter()
     with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
-        answer.send(_problem(lambda: _prepare(run, device, cache_dir)))
+        answer.send(_problem(lambda: prepare(run, device, cache_dir)))
 
 
-def _prepare(run: Run, device: str, cache_dir: Path) -> None:
-    torch_device, _ = _settle(device, 0)
+def prepare(run: Run, device: str, cache_dir: Path) -> None:
+    """Prepare the images, load the extractor, measure the real images."""
+    torch_device, _ = settle(device, 0)
     from harness.engine.build import prepared
 
     prepared(run.spec, run.seed, torch_device, cache_dir)
@@ -207,7 +271,7 @@ def _problem(action: Callable[[], None]) -> str:
     return ""
 
 
-def _settle(device: str, threads: int) -> "tuple[torch.device, str]":
+def settle(device: str, threads: int) -> "tuple[torch.device, str]":
     """Return the device and its name, with the arithmetic that results are comparable in."""
     import torch
 
@@ -222,7 +286,7 @@ def _settle(device: str, threads: int) -> "tuple[torch.device, str]":
     return torch.device("cuda"), torch.cuda.get_device_name()
 
 
-def _print_to(path: Path) -> None:
+def print_to(path: Path) -> None:
     """Send everything printed, by libraries in C too, to the run's log."""
     log = path.open("ab")
     sys.stdout.flush()

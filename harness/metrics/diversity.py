@@ -8,6 +8,7 @@ Shape letters: N samples, H W pixels.
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +24,16 @@ FORM = (
 )
 _MOST = 10_000
 """More samples could overflow 64 bits."""
+
+
+class Sums(NamedTuple):
+    """Of samples' intensities, int64 in thousandths of a level."""
+
+    samples: int
+    intensities: Tensor
+    """HW."""
+    squares: Tensor
+    """HW."""
 
 
 class Diversity:
@@ -41,9 +52,8 @@ class Diversity:
         self._scale = float(intensities.double().std(correction=0))
         if self._scale == 0:
             raise DataError("diversity: the real image has one intensity only; take another image")
-        self._sum = torch.zeros_like(intensities[0])
-        self._squares = torch.zeros_like(intensities[0])
-        self._count = 0
+        nothing = torch.zeros_like(intensities[0])
+        self.sums = Sums(0, nothing, nothing)
 
     def update(self, images: Tensor) -> None:
         """Add samples, uint8 N3HW of the real image's size.
@@ -52,15 +62,27 @@ class Diversity:
             DataError: they are of another shape or type, or too many.
         """
         require_rgb(images)
-        if images.shape[2:] != self._sum.shape:
-            found, size = tuple(images.shape[2:]), tuple(self._sum.shape)
+        if images.shape[2:] != self.sums.intensities.shape:
+            found, size = tuple(images.shape[2:]), tuple(self.sums.intensities.shape)
             raise DataError(f"diversity: samples of {found} px for a real image of {size} px")
-        self._count += len(images)
-        if self._count > _MOST:
-            raise DataError(f"diversity: more than {_MOST} samples; draw fewer")
         intensities = _intensities(images)
-        self._sum += intensities.sum(0)
-        self._squares += intensities.square().sum(0)
+        self.add(Sums(len(images), intensities.sum(0), intensities.square().sum(0)))
+
+    def add(self, sums: Sums) -> None:
+        """Add what another has taken, which may have been on another device.
+
+        Raises:
+            DataError: they are too many.
+        """
+        count = self.sums.samples + sums.samples
+        if count > _MOST:
+            raise DataError(f"diversity: more than {_MOST} samples; draw fewer")
+        ours, device = self.sums, self.sums.squares.device
+        self.sums = Sums(
+            count,
+            ours.intensities + sums.intensities.to(device),
+            ours.squares + sums.squares.to(device),
+        )
 
     def compute(self) -> float:
         """Return the diversity, >= 0; the variance of a pixel is the unbiased one.
@@ -68,10 +90,10 @@ class Diversity:
         Raises:
             DataError: fewer than 2 samples were given.
         """
-        count = self._count
+        count, total, squares = self.sums
         if count < 2:
             raise DataError(f"diversity compares at least 2 samples, {count} given: draw more")
-        scaled = count * self._squares - self._sum.square()
+        scaled = count * squares - total.square()
         deviations = scaled.double().sqrt() / math.sqrt(count * (count - 1))
         return float(deviations.mean()) / self._scale
 

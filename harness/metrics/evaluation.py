@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.errors import DataError, SpecError
 from harness.metrics.density_coverage import DensityCoverage, density_coverage
 from harness.metrics.density_coverage import K as DENSITY_K
-from harness.metrics.extractor import Extractor, Features, identity, require_rgb
+from harness.metrics.extractor import Extractor, identity, require_rgb
 from harness.metrics.fid import StatisticsAccumulator, frechet_distance
 from harness.metrics.fid_infinity import fid_infinity
 from harness.metrics.forms import FORMS
@@ -19,13 +19,19 @@ from harness.metrics.kid import kid
 from harness.metrics.ms_ssim import consecutive_pairs, ms_ssim
 from harness.metrics.precision_recall import K as PRECISION_K
 from harness.metrics.precision_recall import PrecisionRecall, precision_recall
+from harness.metrics.rebatched import Rebatched
 from harness.metrics.reference import EXTRACT_BATCH, Reference
 from harness.metrics.swd import patches, swd
+from harness.ranks.answers import combined
+from harness.ranks.dealt import portable
 from harness.records.protocols import Facts
 from harness.seeding import generator
 
 _OF_BALLS = ("precision", "recall", "density", "coverage")
 _OF_FEATURES = frozenset({"fid", "fid_inf", "is", "kid", *_OF_BALLS})
+_KINDS = ("features", "logits", "for_swd", "similarities")
+"""What is kept of images: rows of each, in their order."""
+_Seen = dict[str, list[Tensor]]
 METRICS = ("fid", "fid_inf", "is", "kid", "swd", "ms_ssim", *_OF_BALLS)
 
 
@@ -43,7 +49,8 @@ class Evaluation:
     """The scores of one generator.
 
     Images are looked at in batches of a fixed size whatever sizes they arrive in, so the result
-    depends on the images and their order alone, to the last bit.
+    depends on the images and their order alone, to the last bit. Several processes may draw them:
+    each is looked at in one of them, and metrics are computed in the main one.
 
     Args:
         metrics: some of ``METRICS``.
@@ -54,6 +61,8 @@ class Evaluation:
         kid_subset_size: images in each.
         seed: of every draw: fid_inf's parts, kid's subsets, the order of is, places and directions
             of swd.
+        shares: which images each process gives to its ``update``, one range after another; None
+            where this process gives all.
 
     Precision and recall take the 3rd neighbour, density and coverage the 5th, as their papers do;
     these are no settings, so that a name has one meaning.
@@ -71,6 +80,7 @@ class Evaluation:
         kid_subsets: int = 100,
         kid_subset_size: int = 1000,
         seed: int = 2020,
+        shares: Sequence[range] | None = None,
     ) -> None:
         _check(metrics, reference, extractor, kid_subset_size)
         self._metrics = tuple(metrics)
@@ -78,11 +88,10 @@ class Evaluation:
         self._extractor = extractor
         self._kid_subsets, self._kid_subset_size = kid_subsets, kid_subset_size
         self._seed = seed
-        self._waiting: list[Tensor] = []
+        self._shares = shares
+        self._images = Rebatched(self._look, EXTRACT_BATCH, shares)
         self._statistics = StatisticsAccumulator()
-        self._features: list[Features] = []
-        self._for_swd: list[Tensor] = []
-        self._similarities: list[Tensor] = []
+        self._seen: _Seen = {kind: [] for kind in _KINDS}
 
     def facts(self) -> dict[str, Facts]:
         """Return how each metric is computed, by its name in ``METRICS``, for protocols."""
@@ -116,32 +125,40 @@ class Evaluation:
         return {}
 
     def update(self, images: Tensor) -> None:
-        """Add generated images, uint8 N3HW, any N.
+        """Add generated images of this process, uint8 N3HW, any N.
 
         Raises:
             DataError: images are of another shape or type than the metrics take.
         """
         require_rgb(images)
-        self._waiting.append(images)
-        if sum(map(len, self._waiting)) < EXTRACT_BATCH:
-            return
-        *whole, rest = _batches(torch.cat(self._waiting))
-        for batch in whole:
-            self._look(batch)
-        self._waiting = [rest]
+        self._images.update(images)
 
     def compute(self) -> dict[str, float]:
-        """Return each metric's value under its full name; call it once, after the last update.
+        """Return each metric's value under its full name, the same in every process.
+
+        Every process has to call it, once, after its last update.
 
         Raises:
             FloatingPointError: a feature is NaN or infinite.
             DataError: no images, or fewer than swd or ms_ssim need.
             SpecError: fewer images than fid_inf, a kid subset, is splits or neighbours need.
         """
-        rest = torch.cat(self._waiting) if self._waiting else torch.empty(0)
-        self._waiting = []
-        if len(rest) > 0:
-            self._look(rest)
+        if self._shares is None:
+            return self._scores([self._part()])
+        return combined(self._part, self._scores)
+
+    def _part(self) -> _Seen:
+        self._images.end()
+        return {kind: portable(rows) for kind, rows in self._seen.items()}
+
+    def _scores(self, parts: list[_Seen]) -> dict[str, float]:
+        device = self._extractor.device
+        self._seen = {
+            kind: [rows.to(device) for part in parts for rows in part[kind]] for kind in _KINDS
+        }
+        for rows in self._seen["features"]:
+            for batch in rows.split(EXTRACT_BATCH):
+                self._statistics.update(batch)
         self._statistics.require_finite()
         scores: dict[str, Callable[[], float]] = {
             "fid": self._fid,
@@ -157,17 +174,17 @@ class Evaluation:
         }
         return {quantity(name, self._extractor.name): scores[name]() for name in self._metrics}
 
-    def _look(self, images: Tensor) -> None:
+    def _look(self, first: int, images: Tensor) -> None:
         images = images.to(self._extractor.device)
+        seen = self._seen
         if _OF_FEATURES.intersection(self._metrics):
-            seen = self._extractor(images)
-            self._features.append(seen)
-            self._statistics.update(seen.features)
-        if "swd" in self._metrics:
-            missing = self._reference.swd_images - sum(map(len, self._for_swd))
-            self._for_swd.append(images[:missing])
+            found = self._extractor(images)
+            seen["features"].append(found.features)
+            seen["logits"].append(found.logits)
+        if "swd" in self._metrics and first < self._reference.swd_images:
+            seen["for_swd"].append(images[: self._reference.swd_images - first])
         if "ms_ssim" in self._metrics:
-            self._similarities.append(ms_ssim(*consecutive_pairs(images)))
+            seen["similarities"].append(ms_ssim(*consecutive_pairs(images)))
 
     def _fid(self) -> float:
         real = self._reference
@@ -178,12 +195,15 @@ class Evaluation:
         return fid_infinity(self._fake("fid_inf"), real.statistics, real.root, seed=self._seed)
 
     def _inception_score(self) -> float:
-        logits = [seen.logits for seen in self._features]
-        return inception_score(torch.cat(logits), seed=self._seed) if logits else _none("is")
+        return inception_score(self._rows("logits", "is"), seed=self._seed)
 
     def _fake(self, metric: str) -> Tensor:
-        features = [seen.features for seen in self._features]
-        return torch.cat(features) if features else _none(metric)
+        return self._rows("features", metric)
+
+    def _rows(self, kind: str, metric: str) -> Tensor:
+        """Return what was kept of all images; refuse where that is nothing."""
+        rows = self._seen[kind]
+        return torch.cat(rows) if rows else _none(metric)
 
     @cached_property
     def _precision_recall(self) -> PrecisionRecall:
@@ -207,25 +227,20 @@ class Evaluation:
         )
 
     def _swd(self) -> float:
-        needed, given = self._reference.swd_images, sum(map(len, self._for_swd))
+        needed, given = self._reference.swd_images, sum(map(len, self._seen["for_swd"]))
         if given < needed:
             raise DataError(
                 f"swd compares {needed} fake with {needed} real images, got {given} fake: "
                 "raise fake_images or lower swd_images"
             )
         draws = generator(self._seed, "swd")
-        levels = swd(patches(torch.cat(self._for_swd), draws), self._reference.patches, draws)
+        fake = patches(self._rows("for_swd", "swd"), draws)
+        levels = swd(fake, self._reference.patches, draws)
         return sum(levels) / len(levels)
 
     def _ms_ssim(self) -> float:
-        pairs = torch.cat(self._similarities) if self._similarities else torch.empty(0)
+        pairs = self._rows("similarities", "ms_ssim")
         return float(pairs.mean()) if len(pairs) > 0 else _none("ms_ssim")
-
-
-def _batches(images: Tensor) -> list[Tensor]:
-    """Divide images into whole batches and a last, shorter, perhaps empty one."""
-    whole = len(images) // EXTRACT_BATCH * EXTRACT_BATCH
-    return [*images[:whole].split(EXTRACT_BATCH), images[whole:]]
 
 
 def _none(metric: str) -> NoReturn:

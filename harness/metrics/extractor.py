@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from harness import plain_files
 from harness.errors import DataError, WeightsError
+from harness.files import plain
 from harness.records.protocols import Facts
 
 MAX_BYTES = 2**31  # of a file of weights: 2 GiB
@@ -112,7 +112,7 @@ def read_weights(path: Path, sha256: str, *, what: str) -> bytes:
         WeightsError: the file is missing, unreadable or another one.
     """
     try:
-        content = plain_files.read(path, MAX_BYTES)
+        content = plain.read(path, MAX_BYTES)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise WeightsError(f"cannot read weights {path} ({reason}): {what}") from error

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from harness import torch_files
 from harness.errors import DataError, WeightsError
+from harness.files import torch_files
 from harness.metrics.extractor import (
     Features,
     full_precision,

@@ -9,9 +9,12 @@ from typing import Literal
 
 import numpy as np
 import torch
+from mmengine.dist import get_rank
 from torch import Tensor, nn
 
 from harness.errors import DataError
+from harness.ranks.answers import combined
+from harness.ranks.dealt import dealt, portable
 from harness.seeding import generator
 
 EPSILON = 1e-4
@@ -24,7 +27,7 @@ FORM = (
 
 
 def path_length(
-    draw: Callable[[Tensor], Tensor],
+    draw: Callable[[int, Tensor], Tensor],
     distance: Callable[[Tensor, Tensor], Tensor],
     ends: Tensor,
     share: Tensor,
@@ -35,9 +38,12 @@ def path_length(
 ) -> float:
     """Return the mean of d(G(t), G(t + epsilon)) / epsilon^2 over N steps, outliers left out.
 
+    Several processes draw a share of the steps each; all have to be given the same.
+
     Args:
-        draw: turns latents or codes NZ into images float N3HW in [-1, 1]; the two ends of a step
-            stand side by side, and have to be drawn with the same injected noise.
+        draw: given the number of the first step, turns latents or codes NZ into images float N3HW
+            in [-1, 1]; the two ends of a step stand side by side, and have to be drawn with the
+            same injected noise.
         distance: N distances between images, >= 0.
         ends: N2Z, between which the steps lie: latents for Z, their mapped codes for W.
         share: N, in [0, 1]: where on the way a step begins.
@@ -47,14 +53,24 @@ def path_length(
 
     Raises:
         DataError: there is no step.
+        FloatingPointError: a distance is NaN or infinite.
     """
     if len(share) == 0:
         raise DataError("a path length needs at least one pair of images, none was asked for")
-    distances = []
-    for between, at in zip(ends.split(pairs), share.split(pairs), strict=True):
-        images = draw(path_ends(between, at, epsilon, space))
-        distances.append(distance(images[0::2], images[1::2]))
-    return mean_path_length(torch.cat(distances), epsilon)
+    own = dealt(len(share), pairs)[get_rank()]
+
+    def distances(first: int) -> Tensor:
+        steps = slice(first, first + pairs)
+        images = draw(first, path_ends(ends[steps], share[steps], epsilon, space))
+        return distance(images[0::2], images[1::2])
+
+    def part() -> list[Tensor]:
+        return portable([distances(first) for first in range(own.start, own.stop, pairs)])
+
+    def whole(parts: list[list[Tensor]]) -> float:
+        return mean_path_length(torch.cat([rows for part in parts for rows in part]), epsilon)
+
+    return combined(part, whole)
 
 
 def places(count: int, seed: int, images: int = 0) -> Tensor:

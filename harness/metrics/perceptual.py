@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from harness import plain_files, torch_files
 from harness.errors import DataError, SpecError, WeightsError, printable
+from harness.files import plain, torch_files
 from harness.metrics.digits_cnn import NAME as DIGITS
 from harness.metrics.digits_cnn import DigitsExtractor
 from harness.metrics.extractor import (
@@ -167,7 +167,7 @@ def _state(path: Path | None, argument: str) -> _Weights:
     if path is None:
         raise WeightsError(f"no file was named: {what}")
     try:
-        content = plain_files.read(path, MAX_BYTES)
+        content = plain.read(path, MAX_BYTES)
         state = torch_files.state_dict(content, f"weights {path}")
         return _Weights(state, hashlib.sha256(content).hexdigest())
     except OSError as error:

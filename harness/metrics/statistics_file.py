@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import plain_files
 from harness.errors import DataError, printable
+from harness.files import plain
+from harness.files.pickles import DAMAGED, DataUnpickler
 from harness.metrics.extractor import Extractor
 from harness.metrics.fid import Statistics, covariance_root
-from harness.pickles import DAMAGED, DataUnpickler
 from harness.records.files import written_atomically
 from harness.records.protocols import Facts
 
@@ -74,7 +74,7 @@ def read_statistics(path: Path, extractor: Extractor) -> Given:
         mean, cov = (np.asarray(held[name]) for name in ("mu", "sigma"))
         stated = _stated(held.get("protocol"))
         _check(mean, cov, stated, extractor)
-    except (OSError, plain_files.NoArrays) as error:
+    except (OSError, plain.NoArrays) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise _refused(path, f"cannot be read ({reason})") from None
     except KeyError as error:
@@ -100,12 +100,12 @@ def _refused(path: Path, why: str) -> DataError:
 
 
 def _arrays(path: Path) -> Mapping[str, Any]:
-    with plain_files.opened(path) as file:
+    with plain.opened(path) as file:
         start = file.read(len(_PICKLE))
     if start != _PICKLE:
-        return plain_files.read_arrays(path, _MOST_BYTES)
+        return plain.read_arrays(path, _MOST_BYTES)
     try:
-        content = DataUnpickler(plain_files.read(path, _MOST_BYTES), path).load()
+        content = DataUnpickler(plain.read(path, _MOST_BYTES), path).load()
     except DAMAGED:
         raise ValueError("is a damaged pickle") from None
     found = content.get("fid") if isinstance(content, dict) else None

@@ -77,12 +77,21 @@ def patches(images: Tensor, generator: torch.Generator) -> list[Tensor]:
     Raises:
         SpecError: images are too small.
     """
-    sizes = level_sizes(*images.shape[-2:])
-    places = torch.rand(
-        (len(images), len(sizes), PATCHES_PER_IMAGE, 2), generator=generator, dtype=torch.float64
-    ).to(images.device)
-    pyramid = laplacian_pyramid(images.float(), len(sizes))
-    return [_patches_of_level(level, places[:, i]) for i, level in enumerate(pyramid)]
+    levels = len(level_sizes(*images.shape[-2:]))
+    return patches_at(images, places(len(images), levels, generator))
+
+
+def places(count: int, levels: int, generator: torch.Generator) -> Tensor:
+    """Draw where N images' patches lie at L levels: N L 128 2 float64 in [0, 1), on the CPU."""
+    shape = (count, levels, PATCHES_PER_IMAGE, 2)
+    return torch.rand(shape, generator=generator, dtype=torch.float64)
+
+
+def patches_at(images: Tensor, places: Tensor) -> list[Tensor]:
+    """Return what ``patches`` does, at places that were drawn, N L 128 2."""
+    chosen = places.to(images.device)
+    pyramid = laplacian_pyramid(images.float(), places.shape[1])
+    return [_patches_of_level(level, chosen[:, i]) for i, level in enumerate(pyramid)]
 
 
 def sliced_wasserstein(first: Tensor, second: Tensor, directions: Tensor) -> float:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.errors import DataError
+from harness.ranks.shares import Share
 
 # Low-pass filter of the wavelet sym6 (Daubechies, "Ten Lectures on Wavelets", table 6.3).
 _SYM6 = (
@@ -68,13 +69,16 @@ class Augment(nn.Module):
         self.register_buffer("up", up, persistent=False)
         self.register_buffer("down", down, persistent=False)
 
-    def forward(self, images: Tensor, p: float, random: torch.Generator) -> Tensor:
+    def forward(
+        self, images: Tensor, p: float, random: torch.Generator, share: Share | None = None
+    ) -> Tensor:
         """Return the images augmented; with p = 0 they are ``images`` itself.
 
         Args:
             images: N3HH.
             p: probability of each transform for each image, in [0, 1].
             random: drawn from, and decides on what device; the same number of draws at any p > 0.
+            share: which images of a batch these are: what is drawn is drawn for the whole of it.
 
         Raises:
             DataError: the images have another shape.
@@ -84,11 +88,11 @@ class Augment(nn.Module):
             raise DataError(f"images to augment are {tuple(images.shape)}: give {expected}")
         if p <= 0:
             return images
-        count = len(images)
-        images = blit(images, *draw_blit(count, self.size, p, random))
-        linear, shift = draw_warp(count, self.size, p, random)
+        share = share or Share.whole(len(images))
+        images = blit(images, *map(share.take, draw_blit(share.total, self.size, p, random)))
+        linear, shift = map(share.take, draw_warp(share.total, self.size, p, random))
         images = self.warp(images, linear.to(images), shift.to(images))
-        return recolour(images, draw_colour(count, p, random))
+        return recolour(images, share.take(draw_colour(share.total, p, random)))
 
     def warp(self, images: Tensor, linear: Tensor, shift: Tensor) -> Tensor:
         """Move the content of each image from x to ``linear @ x + shift``.

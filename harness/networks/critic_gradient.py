@@ -16,6 +16,7 @@ from torch.nn import functional
 from harness.networks.layers import SLOPE, ConvBlock
 from harness.networks.levels import level_of
 from harness.networks.pggan import PGGANDiscriminator
+from harness.ranks.shares import Share
 
 
 def image_gradient(
@@ -23,6 +24,7 @@ def image_gradient(
     images: Tensor,
     transition_weight: float = 1.0,
     curr_scale: int = -1,
+    share: Share | None = None,
 ) -> Tensor:
     """Return the gradient of all scores' sum by the images, to be differentiated by the weights.
 
@@ -31,6 +33,7 @@ def image_gradient(
         images: as its ``forward`` takes them; nothing is differentiated by them once more.
         transition_weight: as its ``forward`` takes it.
         curr_scale: as its ``forward`` takes it.
+        share: as its ``forward`` takes it.
 
     Returns:
         (N, C, H, W), as the images.
@@ -53,7 +56,7 @@ def image_gradient(
         if index == 2 and old_block is not None:
             old, old_linear = _through(old_block, functional.avg_pool2d(images, 2))
             features = torch.lerp(old, features, transition_weight)
-    scores = critic.head(features)
+    scores = critic.head(features, share)
     (gradient,) = torch.autograd.grad(scores.sum(), features, create_graph=True)
     beside = None
     for index in range(len(blocks) - 1, -1, -1):

@@ -1,10 +1,10 @@
-"""Layers of PGGAN (arXiv 1710.10196): equalised learning rate, pixel norm, minibatch stddev.
+"""Layers of PGGAN (arXiv 1710.10196): equalised learning rate, pixel norm.
 
 Every layer is a plain module: its parameters are leaves and what is derived from them (the scaled
 weight, the 4x4 kernel of a fused layer) lives for one forward only. So a module can be copied,
 pickled and compiled at any time, also after a forward.
 
-Shape letters: N images, C channels, H W pixels, Z latent, G images in a group, M groups.
+Shape letters: N images, C channels, H W pixels, Z latent.
 """
 
 import math
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.errors import SpecError
 from harness.networks.norm_gradient import pixel_norm
 
 Resample = Literal["none", "up", "down"]
@@ -58,57 +57,6 @@ class PixelNorm(nn.Module):
             return pixel_norm(x, self.under_root, self.beside_root)
         mean_square = (x * x).mean(dim=1, keepdim=True)
         return x / ((mean_square + self.under_root).sqrt() + self.beside_root)
-
-
-def _mean_stddev(x: Tensor, group_dim: int) -> Tensor:
-    """Standard deviation over ``group_dim``, averaged over C, H, W."""
-    deviation = x - x.mean(dim=group_dim, keepdim=True)
-    variance = deviation.square().mean(dim=group_dim)
-    return (variance + 1e-8).sqrt().mean(dim=(-3, -2, -1))
-
-
-def minibatch_stddev(x: Tensor, group_size: int | None = 4) -> Tensor:
-    """Append one channel: the mean standard deviation of the image's group (1710.10196, section 3).
-
-    Image i belongs to group i mod M, with M = ceil(N / group_size) groups. Where group_size
-    divides N all groups have that size; elsewhere their sizes differ by at most one and none is
-    larger than group_size. A group of one image has the standard deviation 1e-4, never a NaN.
-
-    Args:
-        x: (N, C, H, W).
-        group_size: images in a group, at least 1; None takes the whole batch, as the paper says.
-
-    Returns:
-        (N, C + 1, H, W).
-    """
-    N, C, H, W = x.shape
-    M = 1 if group_size is None else -(-N // group_size)
-    if N % M == 0:
-        per_group = _mean_stddev(x.reshape(N // M, M, C, H, W), group_dim=0)
-    else:
-        per_group = torch.stack([_mean_stddev(x[group::M], group_dim=0) for group in range(M)])
-    per_image = per_group.repeat(-(-N // M))[:N]
-    return torch.cat([x, per_image.view(N, 1, 1, 1).expand(N, 1, H, W)], dim=1)
-
-
-class MinibatchStddev(nn.Module):
-    """``minibatch_stddev`` as a module.
-
-    Raises:
-        SpecError: group_size is below 1.
-    """
-
-    def __init__(self, group_size: int | None = 4) -> None:
-        super().__init__()
-        if group_size is not None and group_size < 1:
-            raise SpecError(
-                [f"group_size is {group_size}: give 1 or more, or None for the whole batch"]
-            )
-        self.group_size = group_size
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to (N, C + 1, H, W)."""
-        return minibatch_stddev(x, self.group_size)
 
 
 class EqualizedLinear(nn.Module):

@@ -37,3 +37,15 @@ def mbstd_group(mbstd_cfg: Config, default: int | None) -> int | None:
     if set(given) != {"group_size"}:
         raise SpecError([f'mbstd_cfg is {given}: give {{"group_size": images}} and nothing else'])
     return given["group_size"]
+
+
+def check_arguments(name: str, scale: int, label_size: int, fixed: Mapping[str, Config]) -> None:
+    """Raise SpecError with everything that is wrong with a network's arguments."""
+    problems = [
+        f"{key} is {cfg}: these layers are fixed, leave it out" for key, cfg in fixed.items() if cfg
+    ]
+    problems += size_problems(name, scale)
+    if label_size:
+        problems.append(f"label_size is {label_size}: labels are not supported, give 0")
+    if problems:
+        raise SpecError(problems)

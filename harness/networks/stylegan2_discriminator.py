@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.errors import DataError, SpecError
-from harness.networks.layers import minibatch_stddev
+from harness.networks.minibatch_stddev import minibatch_stddev
 from harness.networks.modulated import TAPS, BiasedActivation, channels_by_side
 from harness.networks.style_layers import Blur, Downsample, StyleLinear
+from harness.ranks.shares import Share
 from harness.registry import MODELS
 
 
@@ -127,11 +128,12 @@ class StyleGAN2Discriminator(nn.Module):
             StyleLinear(last * 16, last, activate=True), StyleLinear(last, 1)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, share: Share | None = None) -> Tensor:
         """Score images.
 
         Args:
             x: (N, 3, in_size, in_size), real images in [-1, 1].
+            share: which images of a batch they are that other processes have the rest of.
 
         Returns:
             (N, 1), log-odds that the image is real.
@@ -144,7 +146,7 @@ class StyleGAN2Discriminator(nn.Module):
             raise DataError(f"images are {tuple(x.shape)}: give (N, C, H, W), C H W = {expected}")
         features = self.convs(x)
         spread = [
-            minibatch_stddev(group, self.group_size)[:, -1:]
+            minibatch_stddev(group, self.group_size, share)[:, -1:]
             for group in features.chunk(self.groups, dim=1)
         ]
         features = self.final_conv(torch.cat([features, *spread], dim=1))

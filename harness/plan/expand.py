@@ -1,16 +1,18 @@
 """Which runs answer a question: factor levels times seeds; observers ride along."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from harness.errors import SpecError
 from harness.plan.arms import Arm, arms
 from harness.spec.identity import digest_of, texts
 from harness.spec.load import apply_override, validated
 from harness.spec.schema import ReduceLR, Spec
 
+_OF_THE_PLAN = frozenset({"experiment", "tier", "overrides"})
 ONLY_LEVEL = "-"
 """Level of a run whose spec has no factors."""
 
@@ -51,12 +53,21 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """All runs of a question at one tier."""
+    """All runs of a question at one tier.
+
+    Args:
+        experiment: name of the question's file.
+        tier: ``quick``, ``gpu``, ...
+        spec: what is asked, tier and overrides applied.
+        runs: levels times seeds.
+        overrides: ``FIELD=VALUE``, as the command line had them; said in reports.
+    """
 
     experiment: str
     tier: str
     spec: Spec
     runs: tuple[Run, ...]
+    overrides: tuple[str, ...] = ()
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -79,23 +90,29 @@ class Plan:
     def settings(self) -> dict[str, Any]:
         """Return the resolved question, as it is written beside its runs and results."""
         spec = self.spec.model_dump(mode="json", exclude={"tiers"})
-        return {"experiment": self.experiment, "tier": self.tier, **spec}
+        told = {"overrides": list(self.overrides)} if self.overrides else {}
+        return {"experiment": self.experiment, "tier": self.tier, **told, **spec}
 
 
-def expand(experiment: str, tier: str, spec: Spec) -> Plan:
+def expand(experiment: str, tier: str, spec: Spec, overrides: Sequence[str] = ()) -> Plan:
     """Return the plan of a spec whose tier and overrides have been applied."""
     runs = tuple(
         Run(level, seed, levelled, rule)
         for level, levelled, rule in _levels(spec)
         for seed in spec.seeds
     )
-    return Plan(experiment, tier, spec, runs)
+    return Plan(experiment, tier, spec, runs, tuple(overrides))
 
 
 def from_settings(settings: Mapping[str, Any], origin: str = "spec.yaml") -> Plan:
     """Return the plan that ``Plan.settings`` wrote, into ``origin``."""
-    rest = {key: value for key, value in settings.items() if key not in {"experiment", "tier"}}
-    return expand(settings["experiment"], settings["tier"], validated(rest, origin))
+    rest = {key: value for key, value in settings.items() if key not in _OF_THE_PLAN}
+    overrides = settings.get("overrides", ())
+    texts_alone = isinstance(overrides, list | tuple) and all(isinstance(o, str) for o in overrides)
+    if not texts_alone:
+        raise SpecError([f"{origin}: overrides are texts FIELD=VALUE, got {overrides!r:.60}"])
+    spec = validated(rest, origin)
+    return expand(settings["experiment"], settings["tier"], spec, overrides)
 
 
 def _levels(spec: Spec) -> Iterator[tuple[str, Spec, ReduceLR | None]]:

@@ -1,51 +1,50 @@
-"""What a plan will cost: minutes and disk, from the networks' arithmetic and measured rates.
+"""What a plan will cost: hours, wall time, memory and disk, each with an interval.
 
-A device is two numbers: how fast it multiplies, and what a training step costs whatever its size.
-Where an earlier report of the same question stands in results/, its measured seconds take their
-place.
+A run's seconds are those of its steps, evaluations and checkpoints (``figures.py``), by a
+calibration of this kind of machine, else by an earlier report of the same question, else by a
+guess. The plan's wall time is that of its runs on so many places, each free place taking the
+longest that is left.
 """
 
-import csv
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.plain_files import NoText, read_text
-from harness.plan.expand import Plan
-from harness.plan.film import film_gib
-from harness.plan.work import parameters, training_macs
-from harness.spec.schema import Evaluate, Spec, rebuilt_arms
-from harness.spec.vocabulary import PATH_METRICS
+from harness.plan import calibration
+from harness.plan.disk import run_gib
+from harness.plan.earlier import earlier_costs
+from harness.plan.estimate import Estimate, largest, total
+from harness.plan.expand import Plan, Run
+from harness.plan.figures import RunCost, run_cost
+from harness.plan.guess import guess
+from harness.plan.keeping import Keeping
+from harness.spec.schema import Spec
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """A device's speed.
+class Place:
+    """Where a plan's runs train.
 
     Args:
-        gmacs_per_sec: thousand million multiply-adds a second in training, all threads of a run.
-        step_sec: seconds of a training step that do not depend on its size.
-        extract_images_per_sec: images a second through generator and extractor.
-        start_sec: seconds until a run's first step.
-        measured: whether these were measured with this harness.
+        device: ``cpu`` or ``cuda``.
+        jobs: runs side by side on this machine's cores, or on each GPU.
+        devices: GPUs; 1 for a CPU.
+        threads: of each run.
+        shared: how many runs share a core; 1 where each has its own.
+        cache: where calibrations are kept, if anywhere.
+        results: a results folder of the same question, if there may be one.
+        keeping: when a run writes checkpoints.
     """
 
-    gmacs_per_sec: float
-    step_sec: float
-    extract_images_per_sec: float
-    start_sec: float
-    measured: bool
-
-
-RATES = {
-    # A fit to training steps timed by hand on two 2.5 GHz cores: a first guess for other machines.
-    "cpu": Rates(24.0, 0.024, 5000.0, 3.0, True),
-    # From published peak rates and launch counts, not measured with this harness.
-    "cuda": Rates(10000.0, 0.015, 3000.0, 8.0, False),
-}
-_GIB_PER_PARAMETER = 4 / 2**30
-_LARGEST_BYTES = 2**20
+    device: str
+    jobs: int
+    devices: int = 1
+    threads: int = 1
+    shared: float = 1.0
+    cache: Path | None = None
+    results: Path | None = None
+    keeping: Keeping = field(default_factory=Keeping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +52,39 @@ class Price:
     """Predicted cost of a plan.
 
     Args:
-        minutes: wall time of all runs, ``jobs`` at a time.
+        wall_sec: until the last run has ended.
+        device_sec: of GPUs, or of cores, that are kept busy.
+        rss_gib: peak memory of all runs that are side by side on one device.
+        gpu_gib: the same on that GPU; 0 on a CPU.
+        disk: GiB that the runs leave on disk.
+        of_level: what a run of each level takes.
         run_sec: seconds of each run, in the plan's order.
-        disk_gib: what the runs leave on disk.
-        source: where the rates come from.
+        notes: what a user is to be told of files that were ignored.
     """
 
-    minutes: float
+    wall_sec: Estimate
+    device_sec: Estimate
+    rss_gib: Estimate
+    gpu_gib: Estimate
+    disk: Estimate
+    of_level: Mapping[str, RunCost]
     run_sec: tuple[float, ...]
-    disk_gib: float
-    source: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def minutes(self) -> float:
+        """Expected wall time."""
+        return self.wall_sec.value / 60
+
+    @property
+    def disk_gib(self) -> float:
+        """What the runs leave on disk, rather too much than too little."""
+        return self.disk.high
+
+    @property
+    def source(self) -> str:
+        """Where the seconds are from, to be added to "from"."""
+        return "; ".join(dict.fromkeys(cost.source for cost in self.of_level.values()))
 
 
 def best_jobs(runs: int, cores: int) -> int:
@@ -76,106 +98,76 @@ def best_jobs(runs: int, cores: int) -> int:
     )
 
 
-def price(
-    plan: Plan, device: str, jobs: int, shared: float = 1.0, earlier: Path | None = None
-) -> Price:
-    """Predict a plan's cost.
+def longest_first(plan: Plan, found: Price) -> list[Run]:
+    """Return a plan's runs in the order to begin them, equally long ones in the plan's.
+
+    A long run that begins last has all other places wait for it; longest first, the last run ends
+    after at most 4/3 of the least time that any order takes (Graham 1969).
+    """
+    seconds = dict(zip((run.name for run in plan.runs), found.run_sec, strict=True))
+    return sorted(plan.runs, key=lambda run: -seconds[run.name])
+
+
+def price(plan: Plan, place: Place) -> Price:
+    """Predict a plan's cost."""
+    notes: list[str] = []
+    of_level = costs(plan, place, notes)
+    every = [of_level[run.level].total_sec for run in plan.runs]
+    side_by_side = min(place.jobs, len(plan.runs))
+    busy = 1 / place.jobs if place.device == "cuda" else 1 / place.shared
+    # A level's runs differ in their seeds alone.
+    gib_of = {level: run_gib(plan.first_run(level).spec) for level in plan.levels}
+    return Price(
+        wall_sec=makespan(sorted(every, key=lambda sec: -sec.value), place.jobs * place.devices),
+        device_sec=total(every) * (busy * (place.threads if place.device == "cpu" else 1)),
+        rss_gib=largest(cost.rss_gib for cost in of_level.values()) * side_by_side,
+        gpu_gib=largest(cost.gpu_gib for cost in of_level.values()) * side_by_side,
+        disk=total(gib_of[run.level] for run in plan.runs),
+        of_level=of_level,
+        run_sec=tuple(sec.value for sec in every),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def costs(plan: Plan, place: Place, notes: list[str]) -> dict[str, RunCost]:
+    """Return what a run of each level takes, by the best there is.
 
     Args:
-        device: ``cpu`` or ``cuda``.
-        jobs: runs that train side by side.
-        shared: how many of them share a core.
-        earlier: a results folder of the same question, if there is one.
+        notes: what a user is to be told is added here.
     """
-    rates = RATES[device]
-    # A level's runs differ in their seeds alone.
-    of_level = {level: plan.first_run(level).spec for level in plan.levels}
-    sec_of = {level: shared * _run_sec(spec, rates) for level, spec in of_level.items()}
-    gib_of = {level: _disk_gib(spec) for level, spec in of_level.items()}
-    run_sec = tuple(sec_of[run.level] for run in plan.runs)
-    source = f"{device}'s measured rates" if rates.measured else f"{device}'s rates, not measured"
-    measured = None if earlier is None else _measured_run_sec(earlier)
-    if measured is not None and earlier is not None:
-        factor = measured / (sum(run_sec) / len(run_sec))
-        run_sec = tuple(sec * factor for sec in run_sec)
-        source = f"the runs reported in {earlier}"
-    minutes = _makespan(run_sec, jobs) / 60
-    disk = sum(gib_of[run.level] for run in plan.runs)
-    return Price(minutes, run_sec, disk, source)
+    specs = {level: plan.first_run(level).spec for level in plan.levels}
+    found = {level: _calibrated(spec, place, notes) for level, spec in specs.items()}
+    guesses = {
+        level: run_cost(spec, guess(spec, place.device, place.shared), place.keeping)
+        for level, spec in specs.items()
+        if found[level] is None
+    }
+    if guesses and place.results is not None:
+        start = next(iter(guesses.values())).start_sec
+        guesses |= earlier_costs(plan, place.results, place.device, place.jobs, start)
+    return {level: found[level] or guesses[level] for level in plan.levels}
 
 
-def training_cost(spec: Spec, images_shown: int) -> float:
-    """Return the share of a run's training work, in [0, 1], done after ``images_shown``."""
-    rates = RATES["cpu"]
-    return _train_sec(spec, rates, images_shown) / _train_sec(spec, rates, spec.total_images)
-
-
-def _train_sec(spec: Spec, rates: Rates, images_shown: int) -> float:
-    sec = 0.0
-    for scale, images, iterations in spec.growth.segments(images_shown):
-        work = training_macs(spec, scale) / 1e9
-        sec += images * work / rates.gmacs_per_sec + iterations * rates.step_sec
-    return sec
-
-
-def _run_sec(spec: Spec, rates: Rates) -> float:
-    drawn = _passes(spec) * _images_drawn(spec.evaluate)
-    training = _train_sec(spec, rates, spec.total_images)
-    return rates.start_sec + training + drawn / rates.extract_images_per_sec
-
-
-def _passes(spec: Spec) -> float:
-    """Return how often a run measures an arm, at most: a new best is measured on fresh latents."""
-    arms, rebuilt = 1 + len(spec.observers.ema), len(rebuilt_arms(spec))
-    passes = arms * spec.kimg / spec.evaluate.every_kimg + rebuilt
-    if spec.evaluate.fresh is None:
-        return passes
-    *_, (_, final_images, _) = spec.growth.segments(spec.total_images)
-    bests = max(0.0, final_images / 1000 / spec.evaluate.every_kimg - 1)
-    return passes + arms * bests + spec.evaluate.fresh * (arms + rebuilt)
-
-
-def _images_drawn(evaluate: Evaluate) -> int:
-    """Return how many images an arm is measured on at once; a step of a path has two."""
-    paths = len(PATH_METRICS.intersection(evaluate.metrics))
-    scored = evaluate.fake_images if paths < len(evaluate.metrics) else 0
-    return scored + 2 * evaluate.pairs * paths
-
-
-def _makespan(seconds: Sequence[float], jobs: int) -> float:
-    """Return when the last run ends if each free place takes the next run."""
-    free = [0.0] * min(jobs, len(seconds))
-    for sec in seconds:
-        place = free.index(min(free))
-        free[place] += sec
-    return max(free)
-
-
-def snapshots(spec: Spec) -> int:
-    """Return how many snapshots of each average a post-hoc EMA leaves behind in a run."""
-    posthoc = spec.observers.posthoc
-    if posthoc is None:
-        return 0
-    iterations = spec.growth.iterations(spec.total_images)
-    return min(iterations, -(-spec.total_images // posthoc.every_images))
-
-
-def snapshots_gib(spec: Spec) -> float:
-    """Return the size of a run's snapshots, of both averages."""
-    return 2 * snapshots(spec) * parameters(spec)[0] * _GIB_PER_PARAMETER
-
-
-def _disk_gib(spec: Spec) -> float:
-    generator, critic = parameters(spec)
-    shadows = len(spec.observers.ema) + (2 if spec.observers.posthoc else 0)
-    weights = ((1 + shadows) * generator + critic) * _GIB_PER_PARAMETER
-    return weights + snapshots_gib(spec) + film_gib(spec)
-
-
-def _measured_run_sec(results: Path) -> float | None:
-    try:
-        text = read_text(results / "timing.csv", _LARGEST_BYTES)
-        runs = [float(row["run_sec"]) for row in csv.DictReader(io.StringIO(text))]
-    except (NoText, KeyError, TypeError, ValueError, csv.Error):
+def _calibrated(spec: Spec, place: Place, notes: list[str]) -> RunCost | None:
+    if place.cache is None:
         return None
-    return sum(runs) / len(runs) if runs and all(0 < sec < 1e12 for sec in runs) else None
+    path = calibration.path_of(place.cache, spec, place.device, place.jobs, place.threads)
+    figures, note = calibration.read(path, spec)
+    notes += [note] if note else []
+    return None if figures is None else run_cost(spec, figures, place.keeping)
+
+
+def makespan(seconds: Sequence[Estimate], places: int) -> Estimate:
+    """Return when the last run ends if each free place takes the next run.
+
+    Longer runs never end sooner in all, so that the ends of the interval are those of all runs.
+    """
+    ends = zip(*((sec.value, sec.low, sec.high) for sec in seconds), strict=True)
+    return Estimate(*(_makespan(end, places) for end in ends))
+
+
+def _makespan(seconds: Sequence[float], places: int) -> float:
+    free = [0.0] * min(places, len(seconds))
+    for sec in seconds:
+        heapq.heapreplace(free, free[0] + sec)
+    return max(free)

@@ -72,6 +72,21 @@ def parameters(spec: Spec) -> tuple[int, int]:
     return blocks + styles + model.num_mlps * model.noise_size**2, critic
 
 
+def activations(spec: Spec, scale: int) -> float:
+    """Return how many values training keeps of one image at a scale, in px, for its gradients.
+
+    By rule of thumb: two convolutions a level and network, each followed by what keeps three values
+    more for each of its own; once through the generator, four times through the critic.
+    """
+    model = spec.model
+    if isinstance(model, SinGAN):
+        index = spec.growth.scales.index(scale)
+        height, width = spec.pyramid.sizes[index]
+        return 5 * 4 * 5 * height * width * float(_singan_channels(model, index))
+    pixels = (4.0 ** (level + 2) * width for level, width in enumerate(_widths(model, scale)))
+    return 2 * 4 * 5 * sum(pixels)
+
+
 def _pggan_macs(model: PGGAN, scale: int) -> Work:
     widths = _widths(model, scale)
     first, rgb = widths[0], 3.0 * widths[-1] * scale**2

@@ -3,12 +3,13 @@
 import contextlib
 import json
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.errors import OutputError, RecordsError
-from harness.plain_files import NoText, read_text
+from harness.files.plain import NoText, read_text
 from harness.records.types import FORMAT
 
 _LARGEST_BYTES = 2**20
@@ -34,14 +35,15 @@ def written_atomically(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: if the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Another machine's process may have the same number, and the same folder.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
-            _sync(temporary)
+            sync(temporary)
             temporary.replace(path)
-            _sync(path.parent)
+            sync(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -68,7 +70,8 @@ def unwritable(path: Path, error: OSError) -> OutputError:
     )
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, reach the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -81,13 +84,13 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_atomically(path, json.dumps({"format": FORMAT, **value}, indent=1) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of this format or an older one.
+def read_json(path: Path, most_bytes: int = _LARGEST_BYTES) -> dict[str, Any]:
+    """Read a JSON object of this format or an older one, of at most so many bytes.
 
     Raises:
         RecordsError: if it is missing, torn, or of a newer format.
     """
-    text = read_record(path, _LARGEST_BYTES)
+    text = read_record(path, most_bytes)
     try:
         value = json.loads(text)
         if "\\u" in text:  # halves of characters are no text

@@ -7,17 +7,23 @@ import platform
 import re
 import subprocess
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from harness.records.hardware import cpu_info, version_of
 
 _LIBRARIES = ("torch", "torchvision", "mmengine", "numpy", "scipy", "torch-fidelity")
 _DATA_LIBRARIES = ("pillow", "scikit-learn", "scikit-image")
 """Where real images come from; what they made of them is told by the data's own digest."""
 _KIND = ("cpu", "isa", "device", "threads", "arithmetic", "python", "libraries")
 """Fields that decide the bits of a run."""
+_RANKS = ("ranks", "backend")
+"""So do these, which only the machine of a run over several processes has."""
 _NOT_OF_A_RUN = frozenset(
-    ["report", "bench", "conformance", "doctor", "cli.py", "checking.py", "check_parser.py"]
+    [
+        *("report", "bench", "scale", "conformance", "doctor"),
+        *("cli.py", "checking.py", "check_parser.py"),
+    ]
 )
 
 PACKAGE = Path(__file__).parents[1]
@@ -42,7 +48,7 @@ def describe(
             accelerator's driver is put beside them.
     """
     content = {
-        "cpu": _cpu_info("model name"),
+        "cpu": cpu_info("model name"),
         "isa": _vector_extensions(),
         "cores": os.cpu_count(),
         "memory_gib": round(_memory_gib(), 1),
@@ -52,8 +58,8 @@ def describe(
         "arithmetic": "float32",
         "system": platform.system(),
         "python": platform.python_version(),
-        "libraries": {name: _version(name) for name in _LIBRARIES},
-        "data_libraries": {name: _version(name) for name in _DATA_LIBRARIES},
+        "libraries": {name: version_of(name) for name in _LIBRARIES},
+        "data_libraries": {name: version_of(name) for name in _DATA_LIBRARIES},
         "source": source_state(),
     }
     driver = {} if device == "cpu" else {"driver": driver_version(DRIVER)}
@@ -63,7 +69,9 @@ def describe(
 
 def kind(machine: Mapping[str, Any]) -> str:
     """Return a short digest of what decides a run's bits, the same for machines of one kind."""
-    content = json.dumps({name: machine.get(name) for name in _KIND}, sort_keys=True)
+    fields = {name: machine.get(name) for name in _KIND}
+    fields |= {name: machine[name] for name in _RANKS if name in machine}
+    content = json.dumps(fields, sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
@@ -87,7 +95,7 @@ def driver_version(path: Path) -> str:
 def source_state() -> dict[str, Any]:
     """Return the harness's version, commit, whether it was clean, and its source's digest."""
     git = _git("rev-parse", "HEAD")
-    state: dict[str, Any] = {"version": _version("gan-harness"), "digest": source_digest()}
+    state: dict[str, Any] = {"version": version_of("gan-harness"), "digest": source_digest()}
     if git is not None:
         state |= {"commit": git, "clean": not _git("status", "--porcelain", "--", str(PACKAGE))}
     return state
@@ -113,25 +121,10 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
-def _cpu_info(field: str) -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() if field == "model name" else ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
-
-
 def _vector_extensions() -> str:
     # Libraries choose their kernels by these, and with them the order of additions.
     known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
-    flags = set((_cpu_info("flags") or _cpu_info("Features")).split())
+    flags = set((cpu_info("flags") or cpu_info("Features")).split())
     return " ".join(name for name in known if name in flags)
 
 

@@ -1,5 +1,6 @@
 """machine.json read back, and what a resumed run adds to it."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ from harness.errors import RecordsError
 from harness.records.files import read_json
 from harness.records.machine import kind
 
+_LARGEST_BYTES = 2**27
+"""Where runs had several machines, or were resumed, each of 100,000 is named."""
+
 
 def read_machine(path: Path) -> dict[str, Any]:
     """Return what ``describe`` said when ``path`` was written, with other machines under ``also``.
@@ -15,7 +19,7 @@ def read_machine(path: Path) -> dict[str, Any]:
     Raises:
         RecordsError: if it is missing, torn, of a newer format, or a field is of another type.
     """
-    content = read_json(path)
+    content = read_json(path, _LARGEST_BYTES)
     del content["format"]
     others = content.get("also", [])
     machines = [content, *others] if isinstance(others, list) else [content, None]
@@ -30,6 +34,8 @@ def _fits(name: str, value: Any) -> bool:
         return value is None or _is_flat(value)
     if name == "resumed":
         return isinstance(value, list) and all(map(_is_flat, value))
+    if name == "shared":
+        return isinstance(value, list) and all(map(_is_place, value))
     if name == "runs":
         return isinstance(value, list) and all(isinstance(run, str) for run in value)
     return name == "also" or _plain(value)
@@ -39,12 +45,22 @@ def _is_flat(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_plain, value.values()))
 
 
+def _is_place(value: Any) -> bool:
+    """Tell whether a value says where a run branched from another: ``branches.Place``."""
+    if not (_is_flat(value) and isinstance(value.get("trunk"), str)):
+        return False
+    numbers = [value.get(name) for name in ("iteration", "kimg", "sec")]
+    return all(type(number) in (int, float) and 0 <= number < math.inf for number in numbers)
+
+
 def _plain(value: Any) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
 def resumed(here: Mapping[str, Any], earlier: Mapping[str, Any], iteration: int) -> dict[str, Any]:
     """Return the machine of a run that goes on, with each place where it did under ``resumed``.
+
+    What it shares with runs that it branched from stays.
 
     Args:
         here: what it goes on with.
@@ -57,4 +73,5 @@ def resumed(here: Mapping[str, Any], earlier: Mapping[str, Any], iteration: int)
         "same_kind": kind(here) == kind(earlier),
         "same_source": source == before,
     }
-    return {**here, "resumed": [*earlier.get("resumed", []), place]}
+    shared = {name: earlier[name] for name in ("shared",) if name in earlier}
+    return {**here, **shared, "resumed": [*earlier.get("resumed", []), place]}

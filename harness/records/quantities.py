@@ -7,6 +7,7 @@ again, on the Nth further set of latents, is ``freshN/`` and its name: ``fresh1/
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from harness.errors import RecordsError
@@ -79,6 +80,7 @@ def fresh(quantity: str, number: int) -> str:
     return f"fresh{number}/{quantity}"
 
 
+@lru_cache(1024)
 def lookup(name: str) -> Quantity:
     """Return what ``name`` means, its protocol in brackets and its set of latents left aside.
 

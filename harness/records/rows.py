@@ -39,35 +39,32 @@ def read_columns(path: Path) -> Columns:
     Raises:
         RecordsError: naming the line that is not as runs write it.
     """
-    lines = _lines(path)
-    found = _at_once(lines[1:]) or _columns(list(_read(path, lines)))
-    value, kimg, sec = (list(map(float, c)) for c in (found.value, found.kimg, found.sec))
-    return found._replace(value=value, kimg=kimg, sec=sec)
+    body = _body(path)
+    return _at_once(body) or _columns(list(_read(path, body)))
 
 
 def read_rows(path: Path) -> list[Row]:
     """Return all whole rows of a file, as ``read_columns``."""
-    return list(_read(path, _lines(path)))
+    return list(_read(path, _body(path)))
 
 
-def _lines(path: Path) -> list[str]:
-    """Return the whole lines of a file, the first of a known format; none where it is missing."""
+def _body(path: Path) -> str:
+    """Return what whole lines follow the first, which is of a known format; none if missing."""
     if not os.path.lexists(path):
-        return []
-    lines = read_record(path).splitlines(keepends=True)
-    if not lines or not lines[0].endswith("\n"):
+        return ""
+    text = read_record(path)
+    header = text[: text.find("\n") + 1]
+    if not header:
         raise RecordsError(f"{path}:1: holds no format: was it cut off?")
     try:
-        check_format(path, json.loads(lines[0]).get("format"))
+        check_format(path, json.loads(header).get("format"))
     except (ValueError, AttributeError, RecursionError):
         raise RecordsError(f"{path}:1: is not a row") from None
-    return lines if lines[-1].endswith("\n") else lines[:-1]
+    return text[len(header) : text.rfind("\n") + 1]
 
 
-def _read(path: Path, lines: Sequence[str]) -> Iterator[Row]:
-    for number, line in enumerate(lines[1:], 2):
-        if not line.endswith("\n"):
-            return
+def _read(path: Path, body: str) -> Iterator[Row]:
+    for number, line in enumerate(body.split("\n")[:-1], 2):
         try:
             yield checked(Row(**json.loads(line)))
         except (ValueError, TypeError, RecursionError):
@@ -77,21 +74,30 @@ def _read(path: Path, lines: Sequence[str]) -> Iterator[Row]:
 
 
 def _columns(rows: Sequence[Row]) -> Columns:
-    return Columns(*([getattr(row, name) for row in rows] for name in Columns._fields))
+    found = Columns(*([getattr(row, name) for row in rows] for name in Columns._fields))
+    value, kimg, sec = (list(map(float, c)) for c in (found.value, found.kimg, found.sec))
+    return found._replace(value=value, kimg=kimg, sec=sec)
 
 
-def _at_once(lines: Sequence[str]) -> Columns | None:
+def _at_once(body: str) -> Columns | None:
     """Return the columns of lines that are all as runs write them; None where one may not be.
 
     A report over many runs spends much of its time here.
     """
     import orjson  # takes as long to load as to read a hundred runs
 
+    between = "}\n{"
+    alone = body.startswith("{") and body.endswith("}\n") and body.isascii()
+    # A brace opens each line, none is within, and no text in JSON goes over a line's end: so each
+    # line is an object of its own, and all of them are as well read as one list.
+    if not (alone and body.count("{") == body.count("\n") == body.count(between) + 1):
+        return None
+    text = "[" + body.replace(between, "},\n{") + "]"
     try:
         try:
-            rows = [*map(orjson.loads, lines)]
+            rows = orjson.loads(text)
         except orjson.JSONDecodeError:  # it knows no NaN
-            rows = [*map(json.loads, lines)]
+            rows = json.loads(text)
         columns = Columns(*map(list, zip(*map(_FIELDS, rows), strict=True)))
         fine = set(map(len, rows)) == {len(columns)} and all_checked(columns)
     except (*_ODD, RecordsError):
@@ -114,7 +120,8 @@ def all_checked(columns: Columns) -> bool:
     numbers = (columns.value, columns.kimg, columns.sec)
     return (
         all({*map(type, column)} == {float} for column in numbers)
-        and all(min(column) >= 0 and all(map(math.isfinite, column)) for column in numbers[1:])
+        # Of all numbers of an evaluation one is enough.
+        and all(min(when) >= 0 and all(map(math.isfinite, when)) for when in map(set, numbers[1:]))
         and {*map(type, columns.iteration)} == {int}
         and 0 <= min(columns.iteration) <= max(columns.iteration) <= _MOST
     )

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import plain_files
 from harness.errors import RecordsError
+from harness.files import plain
 from harness.records.files import written_atomically
 
 FILE = "samples/final.npz"
@@ -33,8 +33,8 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         RecordsError: if there is no such file, it is damaged or too large.
     """
     try:
-        return plain_files.read_arrays(path, _MOST_BYTES)
-    except (OSError, plain_files.NoArrays):
+        return plain.read_arrays(path, _MOST_BYTES)
+    except (OSError, plain.NoArrays):
         raise RecordsError(f"{path}: is not a file of samples: was it cut off?") from None
 
 

@@ -7,6 +7,7 @@
     protocols.json  how each metric is measured, written before the first row
     rows.jsonl      a header line {"format": 1}, then one measured number a line, only appended
     checkpoints/    while it trains: all that a resume needs, the newest few
+    riders.json     where other runs ride along on this one: their names
     outcome.json    finished | diverged | failed | interrupted, with the reason
     samples/        pictures, a film of training, neighbours
     weights.safetensors   the trained networks and shadows

@@ -40,7 +40,9 @@ def bests(results: Results, cell: Cell) -> dict[int, tuple[float, float]]:
 
 def measured_again(results: Results, cell: Cell) -> dict[int, float]:
     """Return each seed's best, as measured on fresh latents; seeds without are left out."""
-    fresh_curves = results.curves.get(_on_set(cell, 1), {})
+    fresh_curves = results.curves.get(_on_set(cell, 1))
+    if fresh_curves is None:  # as nearly always, and all bests are dear
+        return {}
     found = {}
     for seed, (kimg, _) in bests(results, cell).items():
         again = dict(fresh_curves.get(seed, []))
@@ -54,6 +56,8 @@ def on_sets(results: Results, cell: Cell) -> dict[int, list[float]]:
 
     Only seeds that were measured on every set; none at all where there is one set.
     """
+    if _on_set(cell, 1) not in results.curves:
+        return {}
     curves = results.curves.get(cell, {})
     found = {seed: [curve[-1][1]] for seed, curve in curves.items()}
     sets = 1

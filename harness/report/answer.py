@@ -57,9 +57,17 @@ def title(metric: str) -> str:
 
 def best_of(values: Mapping[str, float], metric: str) -> str | None:
     """Return the name of the best finite value, the first of equals; None without a direction."""
-    known = {name: value for name, value in values.items() if math.isfinite(value)}
+    return next(iter(ranking(values, metric)), None)
+
+
+def ranking(values: Mapping[str, float], metric: str) -> list[str]:
+    """Return the names of the finite values, the best first and equals in their order.
+
+    None without a direction.
+    """
+    known = [name for name, value in values.items() if math.isfinite(value)]
     sign = {"lower": 1, "higher": -1, "neither": 0}[lookup(metric).better]
-    return min(known, key=lambda name: sign * known[name]) if known and sign else None
+    return sorted(known, key=lambda name: sign * values[name]) if sign else []
 
 
 def of_interest(lines: Sequence[SummaryLine]) -> list[str]:
@@ -118,12 +126,8 @@ _NOTHING_FINITE = "No value is finite, so nothing can be said."
 
 def _ranked(lines: Mapping[str, SummaryLine]) -> list[str]:
     """Return the names with finite typical values, the best first."""
-    left = {name: line.typical.value for name, line in lines.items()}
-    ranked = []
-    while left and (best := best_of(left, next(iter(lines.values())).cell.quantity)):
-        ranked.append(best)
-        del left[best]
-    return ranked
+    values = {name: line.typical.value for name, line in lines.items()}
+    return ranking(values, next(iter(lines.values())).cell.quantity) if lines else []
 
 
 def _leads(line: SummaryLine, name: str) -> str:

@@ -82,8 +82,8 @@ def beside(ours: Results, theirs: Results) -> Beside:
         )
     ]
     return Beside(
-        _differing(ours.plan.settings(), theirs.plan.settings()),
-        _differing(_described(ours), _described(theirs)),
+        differing(ours.plan.settings(), theirs.plan.settings()),
+        differing(_described(ours), _described(theirs)),
         pairs,
         unlike,
         {"A": _missing_from(theirs, ours), "B": _missing_from(ours, theirs)},
@@ -153,11 +153,11 @@ def _unlike_facts(
     """Return what differs in the protocols, or in the specs where one has recorded none."""
     recorded = ours.protocols.get(metric), theirs.protocols.get(metric)
     if recorded[0] is not None and recorded[1] is not None:
-        return _differing(recorded[0].facts, recorded[1].facts)
+        return differing(recorded[0].facts, recorded[1].facts)
     return [
         differs
         for level in levels
-        for differs in _differing(_facts(ours, level, metric), _facts(theirs, level, metric))
+        for differs in differing(_facts(ours, level, metric), _facts(theirs, level, metric))
     ]
 
 
@@ -202,13 +202,13 @@ def _described(results: Results) -> dict[str, Any]:
     return {**machine, **({"machines and sources": 1 + len(also)} if also else {})}
 
 
-def _differing(ours: Mapping[str, Any], theirs: Mapping[str, Any], path: str = "") -> list[Differs]:
+def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any], path: str = "") -> list[Differs]:
     """Return the fields that differ by their dotted paths; what only one has, as a whole."""
     found: list[Differs] = []
     for name in dict.fromkeys([*ours, *theirs]):
         a, b = ours.get(name, _NOT_GIVEN), theirs.get(name, _NOT_GIVEN)
         if isinstance(a, dict) and isinstance(b, dict):
-            found += _differing(a, b, f"{path}{name}.")
+            found += differing(a, b, f"{path}{name}.")
         elif repr(a) != repr(b):
             found.append(Differs(f"{path}{name}", _text(a), _text(b)))
     return found

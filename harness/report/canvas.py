@@ -99,10 +99,10 @@ def scale_y(axes: Axes, values: Iterable[float]) -> None:
         plain_log(axes, "y")
 
 
-def plain_log(axes: Axes, which: str) -> None:
-    """Label a logarithmic axis with plain numbers at 1, 2 and 5."""
+def plain_log(axes: Axes, which: str, subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
+    """Label a logarithmic axis with plain numbers, at these of every power of ten."""
     axis = axes.yaxis if which == "y" else axes.xaxis
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

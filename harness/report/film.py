@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import plain_files
 from harness.errors import OutputError, RecordsError
+from harness.files import plain
 from harness.records.files import read_json, write_atomically, write_json
 from harness.report.frames import REAL
 from harness.report.tiles import LARGEST_BYTES
@@ -155,7 +155,7 @@ def _is_count(value: object) -> bool:
 
 def _picture(path: Path) -> bytes:
     try:
-        content = plain_files.read(path, LARGEST_BYTES)
+        content = plain.read(path, LARGEST_BYTES)
     except OSError as error:
         raise RecordsError(f"{path}: cannot be read ({error.strerror})") from None
     if not content.startswith(_HEAD) or not content.endswith(_TAIL):

@@ -16,6 +16,7 @@ import numpy as np
 from harness.errors import RecordsError
 from harness.plan.arms import Arm, arms
 from harness.plan.expand import Plan, Run, from_settings
+from harness.records import predicted as predictions
 from harness.records import protocols
 from harness.records.files import read_record
 from harness.records.machine_file import read_machine
@@ -82,6 +83,8 @@ class Results:
     machine: Mapping[str, Any]
     protocols: Mapping[str, Protocol] = field(default_factory=dict)
     """How each metric was measured, by its name; those that were not recorded are left out."""
+    predicted: Sequence[predictions.Prediction] = ()
+    """What runs were predicted to take when they began, where that was recorded."""
     derived: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What was computed from all of this, by its name: report and figures ask several times."""
 
@@ -114,7 +117,7 @@ class Results:
         begin = 0
         table = zip(*(self.rows[name] for name in names), strict=True)
         for (level, seed, arm, quantity), group in groupby(table):
-            end = begin + sum(1 for _ in group)
+            end = begin + len([*group])
             if (level, seed) in done:
                 cells.setdefault(Cell(level, arm, quantity), {})[seed] = self._curve(begin, end)
             begin = end
@@ -125,9 +128,11 @@ class Results:
 
     def _curve(self, begin: int, end: int) -> Curve:
         """Return the points of rows that are one curve, in the order of iterations."""
-        columns = (self.rows[name][begin:end] for name in ("iteration", "kimg", "value"))
-        at = {iteration: point for iteration, *point in zip(*columns, strict=True)}
-        return [(kimg, value) for kimg, value in at.values()]
+        iterations, *point = (self.rows[name][begin:end] for name in ("iteration", "kimg", "value"))
+        points = [*zip(*point, strict=True)]
+        if len({*iterations}) == len(points):
+            return points
+        return [*dict(zip(iterations, points, strict=True)).values()]
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -161,8 +166,8 @@ def collect(plan: Plan, runs_dir: Path) -> Results:
         RecordsError: if no run has left records, or some are of a newer format.
     """
     runs = [(run, RunFolder(runs_dir / run.name)) for run in plan.runs]
-    present = [folder for _, folder in runs if folder.path.is_dir()]
-    if not present:
+    folders = [folder if folder.path.is_dir() else None for _, folder in runs]
+    if not any(folders):
         raise RecordsError(
             f"{runs_dir}: holds no run of this spec: "
             f"run `harness run experiments/{plan.experiment}.yaml --tier {plan.tier}` first"
@@ -175,8 +180,10 @@ def collect(plan: Plan, runs_dir: Path) -> Results:
             rows[name] += [value] * len(columns.value)
         for name, column in columns._asdict().items():
             rows[name] += column
-    outcomes = _table(OUTCOME_TYPES, [_ending(run, folder) for run, folder in runs])
-    return Results(plan, _sorted(plan, rows), outcomes, machine_of(present), held)
+    outcomes = _table(OUTCOME_TYPES, map(_ending, plan.runs, folders))
+    foreseen = predictions.read(runs_dir / predictions.FILE)
+    machine = machine_of(filter(None, folders))
+    return Results(plan, _sorted(plan, rows), outcomes, machine, held, foreseen)
 
 
 def read(results_dir: Path) -> Results:
@@ -194,7 +201,8 @@ def read(results_dir: Path) -> Results:
     if not all_fine(rows, known):  # then one by one, to say where
         check_each(results_dir / "runs.csv", rows, known)
     check_each(results_dir / "outcomes.csv", outcomes, known)
-    return Results(plan, _sorted(plan, rows), outcomes, machine, held)
+    foreseen = predictions.read(results_dir / predictions.FILE)
+    return Results(plan, _sorted(plan, rows), outcomes, machine, held, foreseen)
 
 
 def evidence(folder: Path) -> Results:
@@ -253,7 +261,7 @@ def _sorted(plan: Plan, rows: Table) -> Table:
         [runs[at] for at in zip(rows["level"], rows["seed"], strict=True)],
     )
     order = np.lexsort(keys).tolist()  # stable, the last key first
-    return {name: [column[at] for at in order] for name, column in rows.items()}
+    return {name: [*map(column.__getitem__, order)] for name, column in rows.items()}
 
 
 def _places(names: Iterable[str], column: Iterable[str]) -> list[int]:
@@ -261,8 +269,8 @@ def _places(names: Iterable[str], column: Iterable[str]) -> list[int]:
     return [places[name] for name in column]
 
 
-def _ending(run: Run, folder: RunFolder) -> list[Any]:
-    if not folder.path.is_dir():
+def _ending(run: Run, folder: RunFolder | None) -> list[Any]:
+    if folder is None:
         status, reason = MISSING, "has not been run"
     else:
         unended = Outcome(Status.INTERRUPTED, "no outcome was written: killed, or still running")

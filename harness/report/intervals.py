@@ -6,6 +6,7 @@ All functions are pure. Shape letters: L levels, A arms, S seeds, K sets of late
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +68,19 @@ def middle_mean(strata: Sequence[Sequence[float]]) -> Interval:
     Args:
         strata: values over seeds, for each task or level; a single one is the plain bootstrap.
     """
-    # The one stream that numpy keeps as it is for ever.
-    random = np.random.RandomState(_SEED)
     arrays = [np.asarray(values, float) for values in strata]
-    drawn = [a[random.randint(len(a), size=(_RESAMPLES, len(a)), dtype=np.int64)] for a in arrays]
+    places = _drawn(tuple(map(len, arrays)))
+    drawn = [values[at] for values, at in zip(arrays, places, strict=True)]
     low, high = np.quantile(_trimmed(np.concatenate(drawn, axis=1)), (_LOW, _HIGH))
     return Interval(float(_trimmed(np.concatenate(arrays))), float(low), float(high))
+
+
+@lru_cache(1)
+def _drawn(counts: tuple[int, ...]) -> list[NDArray[np.int64]]:
+    """Return which values are drawn, of each stratum; the same for all of one size."""
+    # The one stream that numpy keeps as it is for ever.
+    random = np.random.RandomState(_SEED)
+    return [random.randint(n, size=(_RESAMPLES, n), dtype=np.int64) for n in counts]
 
 
 def deviation(variance: float, freedom: float) -> Interval:

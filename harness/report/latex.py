@@ -11,7 +11,8 @@ from harness.plan.expand import ONLY_LEVEL
 from harness.records.quantities import lookup
 from harness.report.answer import best_of, main_metric, title
 from harness.report.frames import REAL, Results
-from harness.report.statistics import Judged
+from harness.report.posthoc import lengths, of_protocols
+from harness.report.statistics import Judged, Spread
 from harness.report.tables import SummaryLine, summary
 from harness.report.wording import decimals, number, p_text, plus_minus
 
@@ -48,8 +49,9 @@ def table_name(results: Results) -> str:
 def latex_table(results: Results) -> str:
     r"""Return a floating table of every metric's median and range, for ``\input``.
 
-    Of the main metric the difference to raw, or to the first level, stands beside. Needs the
-    package booktabs and, for quotes, the font encoding T1.
+    Of the main metric the difference to raw, or to the first level, stands beside. Averages rebuilt
+    after training have a table of their own below. Needs the package booktabs and, for quotes, the
+    font encoding T1.
     """
     lines = summary(results)
     metrics = list(dict.fromkeys(line.cell.quantity for line in lines))
@@ -58,29 +60,76 @@ def latex_table(results: Results) -> str:
     reference = escaped(results.plan.levels[0]) if levelled else "raw"
     head = [*words, "Half-life (kimg)", *map(_metric_head, metrics)]
     head += [rf"$\Delta$ to {reference}", "$p$ (Holm)"]
-    columns = "l" * len(words) + "r" * (len(head) - len(words))
-    body = [" & ".join(row) for row in _rows(lines, metrics, main_metric(results), levelled)]
+    compared = "between levels (Welch)" if levelled else "in the same runs"
+    rows = _rows(lines, metrics, main_metric(results), levelled)
+    text = _floating(
+        results, "", _caption(results, metrics), len(words), head, rows, _note(results, compared)
+    )
+    return text + "".join(_rebuilt(results, metric) for metric in of_protocols(results))
+
+
+def _floating(
+    results: Results,
+    part: str,
+    caption: str,
+    words: int,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    note: str,
+) -> str:
+    """Return one table, whose first columns are words."""
+    columns = "l" * words + "r" * (len(head) - words)
     return "\n".join(
         [
             f"% harness export: {escaped(results.plan.experiment)}, {escaped(results.plan.tier)}",
             r"% \usepackage{booktabs} \usepackage[T1]{fontenc}",
             r"\begin{table}",
             r"  \centering",
-            rf"  \caption{{{_caption(results, metrics)}}}",
-            rf"  \label{{tab:{table_name(results)}}}",
+            rf"  \caption{{{caption}}}",
+            rf"  \label{{tab:{table_name(results)}{part}}}",
             rf"  \begin{{tabular}}{{{columns}}}",
             r"    \toprule",
             rf"    {' & '.join(head)} \\",
             r"    \midrule",
-            *(rf"    {row} \\" for row in body),
+            *(rf"    {' & '.join(row)} \\" for row in rows),
             r"    \bottomrule",
             r"  \end{tabular}",
             "",
             r"  \smallskip",
-            rf"  {{\footnotesize {_note(results)}\par}}",
+            rf"  {{\footnotesize {note}\par}}",
             r"\end{table}",
             "",
         ]
+    )
+
+
+def _rebuilt(results: Results, metric: str) -> str:
+    """Return the table of averages rebuilt after training; empty without any."""
+    levels = results.plan.levels
+    found = [(level, lengths(results, level, metric)) for level in levels]
+    if not any(every for _, every in found):
+        return ""
+    levelled = levels != (ONLY_LEVEL,)
+    words = ["Level"] if levelled else []
+    head = [*words, r"$\sigma_\mathrm{rel}$", "Width (kimg)", _metric_head(metric)]
+    head += [r"$\Delta$ to raw", "$p$ (Holm)"]
+    places = decimals([one.value.median for _, every in found for one in every])
+    rows = []
+    for level, every in found:
+        medians = {one.cell.arm: one.value.median for one in every}
+        best = best_of(medians, metric)
+        for one in every:
+            value = _spread(one.value, places, one.cell.arm == best)
+            own = [rf"\texttt{{{escaped(level)}}}"] if levelled else []
+            rows.append(
+                [*own, f"{one.sigma_rel:g}", number(one.kimg), value, *_difference(one.to_raw)]
+            )
+    caption = (
+        f"{escaped(results.plan.spec.question)} Averages rebuilt after training from snapshots of "
+        "two, by width: the standard deviation of the times averaged over."
+    )
+    return _floating(
+        results, "-rebuilt", caption, len(words), head, rows, _note(results, "in the same runs")
     )
 
 
@@ -125,11 +174,13 @@ def _value(line: SummaryLine | None, places: int, best: SummaryLine | None) -> s
     """Return the median, bold where it is the best, with the range where there are seeds."""
     if line is None:
         return ""
-    median, low, high = (
-        _number(v, places) for v in (line.last.median, line.last.low, line.last.high)
-    )
-    shown = rf"\textbf{{{median}}}" if line is best else median
-    return shown if line.last.n == 1 else rf"{shown} {{\scriptsize [{low}, {high}]}}"
+    return _spread(line.last, places, line is best)
+
+
+def _spread(found: Spread, places: int, best: bool) -> str:
+    median, low, high = (_number(v, places) for v in (found.median, found.low, found.high))
+    shown = rf"\textbf{{{median}}}" if best else median
+    return shown if found.n == 1 else rf"{shown} {{\scriptsize [{low}, {high}]}}"
 
 
 def _number(value: float, places: int) -> str:
@@ -159,11 +210,10 @@ def _caption(results: Results, metrics: Sequence[str]) -> str:
     )
 
 
-def _note(results: Results) -> str:
+def _note(results: Results, compared: str) -> str:
     spec, evaluate = results.plan.spec, results.plan.spec.evaluate
     source = results.machine.get("source") or {}
     commit = escaped(str(source.get("commit") or "")[:12])
-    compared = "between levels (Welch)" if len(results.plan.levels) > 1 else "in the same runs"
     main = main_metric(results)
     said = [
         f"{escaped(spec.model.type)} at {spec.model.out_scale} px on {escaped(spec.data.title)}",

@@ -105,13 +105,13 @@ def _values(lines: Sequence[SummaryLine]) -> list[list[str]]:
     luckless = best_of(again, metric)
     # By the typical arm, so that one that failed does not take the digits of the others.
     places = decimals([median_low([value.value for value in values])])
-    cells = []
+    cells, again_shown = [], _again(lines)
     for i, (line, value) in enumerate(zip(lines, values, strict=True)):
         seen = "" if line.cell.arm == REAL or early is None else number(line.best, places)
         middle = _bold(number(value.value, places), str(i) == last)
         span = f"{number(value.low, places)} to {number(value.high, places)}"
         cells.append([str(line.last.n), middle, span, _bold(seen, str(i) == early)])
-        if _again(lines):
+        if again_shown:
             cells[-1].append(_again_text(line.again, places, str(i) == luckless))
     return cells
 
@@ -198,9 +198,12 @@ def _within_levels(results: Results) -> list[Block]:
     lines = [line for line in summary(results) if line.cell.quantity == metric]
     if len(results.plan.levels) == 1 or not any(line.to_raw for line in lines):
         return []
+    of_level: dict[str, list[SummaryLine]] = {}
+    for line in lines:
+        of_level.setdefault(line.cell.level, []).append(line)
     return [
         block
         for level in results.plan.levels
-        if (own := [line for line in lines if line.cell.level == level])
-        for block in (code(level), _arm_table(own))
+        if level in of_level
+        for block in (code(level), _arm_table(of_level[level]))
     ]

@@ -16,11 +16,12 @@ One fact a line, in a fixed order, without clocks: what changes in a folder chan
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from harness.errors import RecordsError
-from harness.plain_files import opened
+from harness.files.plain import opened
 from harness.records.files import check_format, read_record, write_atomically
 from harness.records.machine import kind
 from harness.records.types import FORMAT
@@ -31,7 +32,8 @@ from harness.spec.yaml_text import parse
 LOCK = "results.lock"
 TABLES = ("report.md", "report.html", "summary.csv", "timing.csv")
 """Files that follow from the evidence, to the byte."""
-_LARGEST_BYTES = 2**24
+_LARGEST_BYTES = 2**26
+"""Of 100,000 runs with the longest names, and some more."""
 _FILES = frozenset({"evidence", "picture", "table"})
 _STATES: Mapping[Any, str] = {True: " clean", False: " with uncommitted changes"}
 
@@ -119,8 +121,11 @@ def _runs(results: Results) -> Iterator[str]:
     """Tie each run's rows to its name, which holds the digest of its settings."""
     header, *lines = rows_text(results).splitlines(keepends=True)
     own: dict[str, list[str]] = {}
-    for run, line in zip(results.rows["run"], lines, strict=True):
-        own.setdefault(run, [header]).append(line)
+    begin = 0
+    for run, rows_of_run in groupby(results.rows["run"]):
+        end = begin + len([*rows_of_run])
+        own.setdefault(run, [header]).extend(lines[begin:end])
+        begin = end
     for run, status in zip(results.outcomes["run"], results.outcomes["status"], strict=True):
         rows = own.get(run, [header])
         content = hashlib.sha256("".join(rows).encode()).hexdigest()

@@ -9,6 +9,7 @@ from harness.report.answer import MOST_LEVELS, answer, answer_text, main_metric,
 from harness.report.frames import Results
 from harness.report.leaderboard import main_table, other_metrics, within_levels
 from harness.report.posthoc import rebuilt_answers, rebuilt_table
+from harness.report.predicted import beside_actual
 from harness.report.sureness import each_comparison, flags, main_noise, noise_table, reading
 from harness.report.text import Block, Table, code, markdown_blocks
 from harness.report.wording import number, prose
@@ -72,7 +73,7 @@ def sections(results: Results) -> Mapping[str, list[Block]]:
         "Evaluation noise": noise_table(results),
         "Arms": _arms(results),
         "Protocol": provenance.protocol(results),
-        "Cost": provenance.cost(results),
+        "Cost": [*provenance.cost(results), *beside_actual(results)],
         "Runs": provenance.outcomes(results),
         "Machine": provenance.machine(results),
         "Reproduce": provenance.reproduce(results),

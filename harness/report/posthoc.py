@@ -76,13 +76,13 @@ def rebuilt_texts(results: Results) -> list[str]:
     """Say for each level which length is best in the main metric, and how surely."""
     found = (
         (level, lengths(results, level, metric))
-        for metric in _protocols(results)
+        for metric in of_protocols(results)
         for level in results.plan.levels
     )
     return [text for level, every in found if every and (text := _answer(level, every))]
 
 
-def _protocols(results: Results) -> list[str]:
+def of_protocols(results: Results) -> list[str]:
     """Return the main metric by each name that it has got: one for every protocol."""
     metric = main_metric(results) or ""
     return splits(results).get(plain(metric), [metric])
@@ -90,7 +90,7 @@ def _protocols(results: Results) -> list[str]:
 
 def rebuilt_table(results: Results) -> list[Block]:
     """Return the main metric by rebuilt length, beside the live shadows; empty without any."""
-    return [block for name in _protocols(results) for block in _rebuilt_table(results, name)]
+    return [block for name in of_protocols(results) for block in _rebuilt_table(results, name)]
 
 
 def _rebuilt_table(results: Results, metric: str) -> list[Block]:

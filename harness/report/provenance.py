@@ -10,7 +10,7 @@ from harness.plan.expand import ONLY_LEVEL
 from harness.records.machine import kind
 from harness.records.quantities import lookup
 from harness.records.types import Status
-from harness.report import protocols
+from harness.report import protocols, sharing
 from harness.report.frames import Results
 from harness.report.tables import CLOCKS, TimingLine, timing
 from harness.report.text import Block, Command, Items, Table, code, emphasis, outside
@@ -79,7 +79,8 @@ def cost(results: Results) -> list[Block]:
     counts = "Median over the seeds (min to max); in percent, the share of the run's time"
     tax = f": that of evaluations is the {emphasis('eval tax')}."
     counts += tax if "eval_share" in known else "."
-    return [Table(["level", *(heads[name] for name in known)], rows), counts]
+    table = Table(["level", *(heads[name] for name in known)], rows)
+    return [table, counts, *sharing.told(results)]
 
 
 def _cost_cell(line: TimingLine, name: str) -> str:
@@ -172,9 +173,9 @@ def _machine_lines(machine: Mapping[str, Any]) -> Items:
 def reproduce(results: Results) -> list[Block]:
     """Return the command that repeats the runs."""
     plan = results.plan
-    command = f"{shlex.quote(f'experiments/{plan.experiment}.yaml')} --tier {plan.tier}"
+    spec = f"experiments/{plan.experiment}.yaml"
     return [
-        Command(f"harness run {command}"),
+        Command(shlex.join(["harness", "run", spec, "--tier", plan.tier, *plan.overrides])),
         "On a machine of the same kind this gives the same bits; on another, values inside the "
         "seeds' spread.",
     ]

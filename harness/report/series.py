@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from statistics import quantiles
 from typing import NamedTuple
 
+import numpy as np
+
 from harness.plan.arms import Arm
 from harness.report.answer import main_metric, of_interest, shown_levels
 from harness.report.frames import REAL, RUN, Cell, Results
@@ -74,7 +76,7 @@ class Watched:
 def drawable(results: Results) -> Results:
     """Leave out what no axis reaches: drawing fails near the largest floats."""
     values = results.rows["value"]
-    if not any(abs(value) > _FARTHEST for value in values):
+    if not (np.abs(np.asarray(values, float)) > _FARTHEST).any():
         return results
     shown = [math.nan if abs(value) > _FARTHEST else value for value in values]
     return replace(results, rows={**results.rows, "value": shown})

@@ -248,12 +248,14 @@ def _extremes(found: Spread | None) -> list[float | None]:
 
 
 def _costs(results: Results, level: str, seeds: Sequence[int]) -> dict[str, Spread]:
-    runs = [_costs_of_run(results, level, seed) for seed in seeds]
+    runs = [costs_of_run(results, level, seed) for seed in seeds]
     values = {cost: [run[cost] for run in runs if cost in run] for cost in COSTS}
     return {cost: spread(measured) for cost, measured in values.items() if measured}
 
 
-def _costs_of_run(results: Results, level: str, seed: int) -> dict[str, float]:
+def costs_of_run(results: Results, level: str, seed: int) -> dict[str, float]:
+    """Return what of ``COSTS`` was measured of one finished run."""
+
     def curve(quantity: str) -> Curve:
         return results.curves.get(Cell(level, RUN, quantity), {}).get(seed, [])
 

@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from harness.errors import RecordsError
@@ -11,6 +12,8 @@ from harness.records.files import read_record
 
 Table = Mapping[str, Sequence[Any]]
 """Columns of one length by their names."""
+_SOME = 1000
+"""Values that tell whether a column's repeat."""
 
 
 def csv_text(
@@ -44,9 +47,22 @@ def table_text(table: Table) -> str:
 
 def _texts(column: Sequence[Any]) -> Iterable[str]:
     if column and isinstance(column[0], str):
-        as_written = {text: csv_text([text, ""], [])[:-2] for text in set(column)}
-        return map(as_written.__getitem__, column)
-    return map(repr, column)
+        return map(_as_written({*column}).__getitem__, column)
+    some = column[:_SOME]
+    if 4 * len({*some}) > len(some) or len({*map(type, column)}) > 1:
+        return map(repr, column)
+    distinct = {*column}
+    if 0 in distinct:  # 0.0 and -0.0 are one, and written apart
+        return map(repr, column)
+    return map({value: repr(value) for value in distinct}.__getitem__, column)
+
+
+def _as_written(texts: Collection[str]) -> dict[str, str]:
+    """Return texts as csv writes them, quoted where they have to be."""
+    lines: list[str] = []
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\n")
+    writer.writerows((text, "") for text in texts)
+    return {text: line[:-2] for text, line in zip(texts, lines, strict=True)}
 
 
 def read_csv(path: Path, types: Mapping[str, Callable[[str], Any]]) -> dict[str, list[Any]]:

@@ -83,12 +83,20 @@ def small_samples(results: Results) -> tuple[str, ...]:
     levels = results.plan.levels
     found: dict[str, list[str]] = {}
     for level in levels:
-        for few in too_few(results.run(level).spec):
+        for few in too_few(results.run(level).spec, _real_images(results)):
             found.setdefault(few.sentence, []).append(level)
     return tuple(
         sentence if own == list(levels) else f"{', '.join(map(code, own))}: {sentence}"
         for sentence, own in found.items()
     )
+
+
+def _real_images(results: Results) -> int | None:
+    """Return how many real images FID was measured against; None where that is not one number."""
+    facts = [one.facts for name, one in results.protocols.items() if name.startswith("fid[")]
+    counts = {own.get("real_images", own.get("reference_images")) for own in facts}
+    count = counts.pop() if len(counts) == 1 else None
+    return count if isinstance(count, int) else None
 
 
 def _said(cell: Cell, reference: Cell, judged: Judged) -> str:

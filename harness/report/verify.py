@@ -16,6 +16,7 @@ from harness.records.files import read_record
 from harness.records.machine import kind
 from harness.records.protocols import Protocol, difference, plain
 from harness.report import film
+from harness.report.beside import differing
 from harness.report.frames import Cell, Results, read
 from harness.report.lock import TABLES, check_lock
 from harness.report.markdown import PICTURES
@@ -29,6 +30,8 @@ from harness.spec.vocabulary import RAW
 
 PREDICTION = 0.99
 LEAST_SHARE = 1e-3
+_NO_MATTER = frozenset({"question", "seeds", "overrides"})
+"""Fields of a plan that runs may be compared across: seeds are looked at by themselves."""
 RULE = (
     "the mean of the new seeds lies in the committed seeds' 99 % t prediction interval for it, "
     "taken at least 0.1 % wide on each side"
@@ -113,10 +116,13 @@ def check_tables(folder: Path) -> list[str]:
 def check_certificates(results: Results) -> list[str]:
     """Return which EMA shadows of finished runs are not, or not shown to be, what they state."""
     problems = []
+    shown: dict[str, list[str]] = {}
+    for cell in results.curves:
+        if cell.quantity == EMA_ERROR:
+            shown.setdefault(cell.level, []).append(cell.arm)
     for level, seeds in results.finished.items():
         stated = [arm.name for arm in results.arms(level) if arm.name != RAW]
-        shown = [c.arm for c in results.curves if (c.level, c.quantity) == (level, EMA_ERROR)]
-        for arm in dict.fromkeys([*stated, *shown]):
+        for arm in dict.fromkeys([*stated, *shown.get(level, [])]):
             errors = results.last(Cell(level, arm, EMA_ERROR))
             problems += [
                 f"{_named(Cell(level, arm, EMA_ERROR))}, seed {seed}: "
@@ -146,9 +152,11 @@ def compare(new: Results, old: Results) -> Comparison:
 
 def _other_question(new: Results, old: Results) -> str:
     ours, theirs = new.plan.settings(), old.plan.settings()
-    for name in theirs:
-        if name not in {"question", "seeds"} and ours[name] != theirs[name]:
-            return f"the specs differ in {name}: {ours[name]!r}, committed {theirs[name]!r}"
+    found = [one for one in differing(ours, theirs) if one.name.split(".")[0] not in _NO_MATTER]
+    if found:
+        first, *more = found
+        rest = f", and {len(more)} more fields" if more else ""
+        return f"the specs differ in {first.name}: {first.ours}, committed {first.theirs}{rest}"
     unknown = sorted(set(ours["seeds"]) - set(theirs["seeds"]))
     return f"seeds {unknown} are not among the committed {theirs['seeds']}" if unknown else ""
 

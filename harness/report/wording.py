@@ -24,6 +24,11 @@ def number(value: float | None, places: int | None = None) -> str:
     return f"{value:.{decimals([value], 3) if places is None else places}f}"
 
 
+def short(value: float) -> str:
+    """Return a number with 3 significant digits, or all before the point: ``0.002``, ``1,024``."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < math.inf else f"{value:.3g}"
+
+
 def plus_minus(value: float, half_width: float | None, signed: bool = True) -> str:
     """Return ``-3.10 ± 0.81``: the uncertainty to 2 digits and the value to its decimals."""
     places = decimals([half_width], 2) if half_width else decimals([value], 3)

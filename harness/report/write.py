@@ -3,6 +3,7 @@
 ::
 
     spec.yaml  machine.json  protocols.json  runs.csv  outcomes.csv     the evidence
+    predicted.json                                  where runs were priced when they began
     summary.csv  timing.csv  report.md  report.html     rebuilt from it, to the byte
     curves.png  ema.png  posthoc.png  reduce_lr.png                 where there is one to show
     samples.png  training.gif  neighbours.png  film/                where a run has kept some
@@ -14,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from harness.errors import OutputError
-from harness.records import protocols
+from harness.records import predicted, protocols
 from harness.records.files import write_atomically, write_json
 from harness.records.store import dump_yaml
 from harness.report import film as films
@@ -55,6 +56,10 @@ def write(results: Results, runs_dir: Path | None, folder: Path, *, video: bool 
         protocols.write(folder / protocols.FILE, results.protocols)
     else:
         _remove(folder / protocols.FILE)
+    if results.predicted:
+        predicted.write(folder / predicted.FILE, results.predicted)
+    else:
+        _remove(folder / predicted.FILE)
     write_atomically(folder / "runs.csv", rows_text(results))
     write_atomically(folder / "outcomes.csv", table_text(results.outcomes))
     for name, picture in drawn.items():

@@ -3,7 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii
 from typing import Any
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def digest(value: Mapping[str, Any]) -> str:
@@ -13,15 +16,12 @@ def digest(value: Mapping[str, Any]) -> str:
 
 def texts(value: Mapping[str, Any]) -> dict[str, str]:
     """Return each field as the JSON that its digest is taken of."""
-    return {
-        str(key): json.dumps(_canonical(item), sort_keys=True, separators=(",", ":"))
-        for key, item in value.items()
-    }
+    return {str(key): _ENCODER.encode(_canonical(item)) for key, item in value.items()}
 
 
 def digest_of(fields: Mapping[str, str]) -> str:
     """Return the ``digest`` of fields whose ``texts`` are at hand."""
-    text = ",".join(f"{json.dumps(key)}:{fields[key]}" for key in sorted(fields))
+    text = ",".join(f"{encode_basestring_ascii(key)}:{fields[key]}" for key in sorted(fields))
     return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()[:10]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import SpecError
-from harness.plain_files import NoText, read_text
+from harness.files.plain import NoText, read_text
 from harness.spec import checks, wording
 from harness.spec.schema import Spec
 from harness.spec.vocabulary import NAME, NAMES

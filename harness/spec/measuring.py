@@ -70,7 +70,7 @@ class Evaluate(Sparse):
     kid_subset_size: Images = 1000
     """Images in each of them."""
     batch_size: Images = 500
-    """Images drawn at once; changes no number but, by rounding, those of path lengths."""
+    """Images drawn at once; changes no number but path lengths, whose protocol states it."""
     truncation: Share | None = None
     """Style codes are drawn to their mean, to this share of the way; null: not at all."""
     ppl_pairs: Count | None = None

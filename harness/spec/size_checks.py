@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from harness.spec.schema import Spec
 from harness.spec.wording import Problem
 
-_MOST_RUNS = 10_000
+_MOST_RUNS = 100_000
 _LONGEST_LEVEL = 200
 """A run's folder is called by its level; file systems take 255 bytes."""
 

@@ -24,16 +24,16 @@ def test_records_are_to_the_byte_what_a_run_writes(written, tmp_path):
     own.append(many_runs.rows(run))
     own.end(Outcome(Status.FINISHED))
     assert (place / "rows.jsonl").read_bytes() == own.rows_file.read_bytes()
-    assert len(own.rows()) == many_runs.ROWS
+    assert len(own.rows()) == many_runs.Shape().rows
 
 
 def test_every_run_is_there_and_finished(written):
     folder, plan = written
     assert len(plan.runs) == 40
-    assert len(plan.levels) == many_runs.LEVELS
+    assert len(plan.levels) == many_runs.Shape().levels
     results = collect(plan, folder / "runs" / "many" / "quick")
     assert set(results.outcomes["status"]) == {"finished"}
-    assert len(results.rows["value"]) == 40 * many_runs.ROWS
+    assert len(results.rows["value"]) == 40 * many_runs.Shape().rows
     assert results.machine["device"] == "cpu"
 
 

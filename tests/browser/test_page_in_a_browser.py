@@ -63,7 +63,7 @@ def test_the_switch_changes_images_for_hours(opened):
 
 def frame(shown):
     svg = shown.locator(".film .stage svg").first
-    return svg.get_attribute("viewBox"), svg.locator("use").get_attribute("href")
+    return svg.get_attribute("viewBox"), svg.locator("use").first.get_attribute("href")
 
 
 def test_the_slider_and_the_weights_show_another_frame(opened):
@@ -92,10 +92,12 @@ def test_the_pixels_of_a_frame_are_those_of_its_file(opened):
     picture = Image.open(io.BytesIO(bytes_)).convert("RGB")
     scale = picture.width / 48
     assert picture.width > 400
-    row = [picture.getpixel((int((x + 0.5) * scale), picture.height // 2)) for x in range(6)]
+    row = [picture.getpixel((int((x + 0.5) * scale), picture.height // 4)) for x in range(6)]
     assert row[0] == (255, 120, 120)
     assert row[1:5] == [(120, 120, 120)] * 4
     assert row[5] == (255, 120, 120)
+    gap = picture.getpixel((int(2.5 * scale), picture.height // 2))
+    assert gap == (255, 255, 255)  # between two rows of tiles
 
 
 def test_values_are_told_on_hover_and_by_arrow_keys(opened):

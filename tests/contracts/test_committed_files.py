@@ -23,7 +23,6 @@ TRACES = re.compile(
     "|".join(
         [
             r"(?<![\w.])/(?:work|root|home|Users)/[\w.]",
-            r"\bfile://",
             r"\b(?:pypi|files\.pythonhosted|conda\.anaconda)\.org\b",
             r"\b(?:index-url|extra-index|find-links|proxy)\s*=",
             r"://(?:[^/\s]*@)?(?:10|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d",

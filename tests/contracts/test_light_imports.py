@@ -32,7 +32,9 @@ sys.exit(code)
         ["--version"],
         ["list"],
         ["plan", "experiments/pggan-ema.yaml"],
+        ["plan", "experiments/pggan-ema.yaml", "--tier", "paper", "--gpus", "8"],
         ["plan", "experiments/pggan-reduce-lr.yaml", "train.kimg=0"],
+        ["calibrate", "--help"],
         ["report", "--help"],
         ["verify", "--help"],
         ["compare", "--help"],
@@ -40,6 +42,7 @@ sys.exit(code)
         ["run", "--help"],
         ["schema"],
         ["check-ema", "--help"],
+        ["scale", "--help"],
         ["singan", "--help"],
         ["import", "--help"],
         ["sample", "--help"],
@@ -88,7 +91,7 @@ DRAWING = ("matplotlib", "PIL")
 def test_a_command_imports_no_more_than_it_needs(arguments, unneeded, tmp_path):
     folder = ROOT
     if "many.yaml" in arguments:
-        many_runs.write(tmp_path, many_runs.LEVELS)
+        many_runs.write(tmp_path, many_runs.Shape().levels)
         folder = tmp_path
     done = subprocess.run(
         [sys.executable, "-c", CODE, ",".join(unneeded), *arguments],
@@ -152,8 +155,9 @@ def test_the_torch_free_packages_name_no_torch(package):
 
 
 LAYERS = (
-    ("cli", "commands", "arguments", "checking", "check_parser"),
-    ("conformance", "bench"),
+    ("cli",),
+    ("conformance", "bench", "scale"),
+    ("commands",),
     ("report", "drawing", "doctor"),
     ("launch",),
     ("engine",),
@@ -161,13 +165,12 @@ LAYERS = (
     ("gans", "gen_metrics", "checkpoints"),
     ("networks", "data", "metrics", "ema", "visuals"),
     ("registry",),
-    ("structures", "pickles", "torch_files", "isolation", "interrupts"),
-    ("compat", "seeding", "images"),
-    ("arrays",),
+    ("structures", "isolation", "interrupts"),
+    ("seeding", "images", "ranks"),
     ("plan",),
     ("records",),
     ("spec",),
-    ("plain_files",),
+    ("files", "compat"),
     ("errors",),
 )
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.commands import schema
+from harness.commands.smaller import schema
 from harness.spec import reference
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from many_processes import together
 from torch.utils.data import DataLoader, Dataset
 
 from harness.data.order import ShownImages, indices
@@ -112,3 +113,31 @@ def test_numbers_out_of_range_are_refused(number):
         ShownImages(number, 1, seed=0)
     with pytest.raises(SpecError, match=f"start: got {number - 1}"):
         ShownImages(10, 1, seed=0, start=number - 1)
+
+
+def _batches(rank, divided):
+    order = ShownImages(10, 7, seed=3, divided=divided)
+    batches = iter(order)
+    found = [next(batches) for _ in range(3)]
+    order.set_batch_size(4)
+    found.append(next(batches))
+    return [(list(batch), getattr(batch, "total", None)) for batch in found], order.shown
+
+
+def test_processes_share_the_batches_of_one(tmp_path):
+    ((whole, shown),) = together(1, tmp_path, _batches, True)
+    assert [total for _, total in whole] == [None] * 4
+    assert [index for batch, _ in whole for index in batch] == indices(3, 10, 0, 25).tolist()
+    shares = together(3, tmp_path, _batches, True)
+    assert [count for _, count in shares] == [shown] * 3 == [25] * 3
+    for number, (batch, _) in enumerate(whole):
+        parts = [share[number] for share, _ in shares]
+        assert [index for part, _ in parts for index in part] == batch
+        assert {total for _, total in parts} == {len(batch)}
+    assert [len(batch) for batch, _ in shares[0][0]] == [3, 3, 3, 2]
+
+
+def test_an_order_that_is_not_divided_is_whole_in_every_process(tmp_path):
+    first, second = together(2, tmp_path, _batches, False)
+    assert first == second
+    assert first[1] == 25

@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "pages" / "tutorial.md"
 SPEC = ROOT / "experiments" / "tutorial.yaml"
 FOLDER = ROOT / "results" / "tutorial" / "quick"
 LEVEL = "train.loss.penalty_weight={}"
-HERE = ("  predicted", "  runs", "  kept")
+HERE = ("  predicted", "  memory", "  priced by", "  runs", "  kept")
 """Lines of a plan that depend on the machine."""
 
 

@@ -11,8 +11,8 @@ import pytest
 from doctored import ROOT
 from small_spec import write
 
-from harness import commands
 from harness.cli import main
+from harness.commands import job
 from harness.doctor import Case, Finding, State, examine, show
 from harness.doctor.finding import GROUPS
 from harness.doctor.show import page, summary
@@ -52,7 +52,7 @@ def place(tmp_path, monkeypatch):
     """A folder with the small question in it, to stand in."""
     write(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "CACHE_DIR", tmp_path / "cache")
+    monkeypatch.setattr(job, "CACHE_DIR", tmp_path / "cache")
     return tmp_path
 
 

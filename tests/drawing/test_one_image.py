@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 from tiny_singan import singan_run, singan_spec
 
-from harness.cli import _SINGAN_TASKS, main
+from harness.cli import main
+from harness.commands.drawing_parser import _SINGAN_TASKS
 from harness.data.photograph import read
 from harness.drawing.one_image import TASKS
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from harness.engine import checkpoints
 from harness.engine.checkpoints import Torn
 from harness.errors import OutputError, RecordsError
-from harness.pickles import in_parts
+from harness.files.pickles import in_parts
 
 SMALL = {"a": torch.arange(3.0), "b": torch.arange(3.0) + 5, "meta": {"iter": 7, 3: (None, "x")}}
 

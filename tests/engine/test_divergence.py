@@ -16,11 +16,11 @@ from harness.engine.build import prepared
 from harness.engine.evaluation import ArmsEvaluator
 from harness.engine.families import gan
 from harness.errors import Diverged
+from harness.files.pickles import in_parts
 from harness.interrupts import Interrupts
-from harness.launch.worker import Machine, Told, _outcome, ended
+from harness.launch.worker import Machine, Told, ended, outcome_of
 from harness.metrics.extractor import Features
 from harness.metrics.perceptual import FeatureDistance
-from harness.pickles import in_parts
 from harness.plan.expand import expand
 from harness.plan.keeping import Keeping
 from harness.records.store import CHECKPOINTS, RunFolder
@@ -224,7 +224,7 @@ def test_a_diverged_run_says_when_and_of_what_and_keeps_its_last_sound_checkpoin
     machine = Machine("cpu", 1, 1, cache, Keeping(every_sec=0.0))
     assert not ended(folder.path)
     with handlers_kept():
-        outcome = _outcome(run, folder, machine, Interrupts(), Told())
+        outcome = outcome_of(run, folder, machine, Interrupts(), Told())
     folder.end(outcome)
     assert (outcome.status, outcome.iteration) == (Status.DIVERGED, 11)
     assert re.search("was NaN or infinite at iteration 11: ", outcome.reason)

@@ -9,8 +9,8 @@ import torch
 from small_spec import TEXT, content, write
 from tiny_gan import tiny_gan
 
-from harness import commands
 from harness.cli import main
+from harness.commands import job
 from harness.engine.build import prepared
 from harness.errors import DataError
 from harness.images import to_uint8
@@ -26,7 +26,7 @@ FID = "fid[digits-cnn]"
 def place(tmp_path, monkeypatch):
     write(tmp_path, TEXT.replace("metrics: [fid]", "metrics: [fid, is]"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "CACHE_DIR", tmp_path / "cache")
+    monkeypatch.setattr(job, "CACHE_DIR", tmp_path / "cache")
     return tmp_path
 
 

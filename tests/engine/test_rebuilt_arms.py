@@ -14,8 +14,8 @@ from harness.ema.snapshots import Profile, find
 from harness.engine.build import train
 from harness.engine.families import gan
 from harness.engine.posthoc import relative_difference
+from harness.plan.disk import snapshots, snapshots_gib
 from harness.plan.expand import expand
-from harness.plan.price import snapshots, snapshots_gib
 from harness.records.store import RunFolder
 from harness.records.types import Outcome, Status
 from harness.spec.load import validated

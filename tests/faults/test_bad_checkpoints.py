@@ -25,9 +25,9 @@ from harness.ema import snapshots
 from harness.engine import checkpoints
 from harness.engine.weights import _COUNTERS
 from harness.errors import RecordsError
+from harness.files.pickles import load_pickled_data, to_safetensors
 from harness.metrics.features import load_extractor
 from harness.metrics.perceptual import load_distance
-from harness.pickles import load_pickled_data, to_safetensors
 
 CANARY = "canary"
 RUNNING = [*hostile.running(CANARY)]

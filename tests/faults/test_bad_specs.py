@@ -171,7 +171,9 @@ CHANGES = {  # of a valid spec: what is there, what takes its place, what the me
     ),
     "seeds beyond counting": (
         "[0, 1]",
-        f"{[*range(5_001)]}\nfactors: {{train.kimg: {{a: 0.6, b: 0.7}}}}",
+        f"{[*range(5_001)]}\nfactors: {{train.kimg: {{"
+        + ", ".join(f"l{i}: 0.6{i:02}" for i in range(20))
+        + "}}",
         "factors",
     ),
     "a rule that watches nothing": (

@@ -89,7 +89,7 @@ def trained(folder, disks, whole):
         places[what] = disks.make(what.split()[-1], 4096)
         (runs_dir / runs[what].name).symlink_to(places[what])
         trouble += orders(runs[what], places[what], *case[:3])
-    troubled = Troubled("cpu", 2, 1, folder / "cache", machine.keeping, tuple(trouble))
+    troubled = Troubled("cpu", 2, 1, folder / "cache", machine.keeping, orders=tuple(trouble))
     first = execute(list(runs.values()), runs_dir, troubled, ignore)
     found = {what: state(places[what], case) for what, case in chosen.items()}
     for place in places.values():

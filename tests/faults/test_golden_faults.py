@@ -30,8 +30,8 @@ def test_a_setting_that_is_a_little_off_is_found(field, value, arm, tmp_path):
 
 
 def test_images_in_another_order_are_found(tmp_path, monkeypatch):
-    def other(count, batch_size, seed):
-        return ShownImages(count, batch_size, seed + 1)
+    def other(count, batch_size, seed, divided):
+        return ShownImages(count, batch_size, seed + 1, divided=divided)
 
     monkeypatch.setattr(harness.engine.build, "ShownImages", other)
     found = golden_runs.outside("pggan", golden_runs.run("pggan", tmp_path), GOLDEN)

@@ -50,7 +50,7 @@ def troubled(tmp_path_factory):
 
     keeping = Keeping(1e9, 2, STALL_SEC)
     try:
-        machine = Troubled("cpu", len(runs), 1, folder / "cache", keeping, tuple(orders))
+        machine = Troubled("cpu", len(runs), 1, folder / "cache", keeping, orders=tuple(orders))
         first = execute(runs, folder, machine, watch)
     finally:
         time.time = right

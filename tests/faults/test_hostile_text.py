@@ -127,8 +127,10 @@ def test_a_report_holds_no_markup_from_outside(text, reported, ledger, whole, ca
 
 @pytest.mark.parametrize("name", ["x; touch canary", "$(touch canary)", "`touch canary`", "<b>"])
 def test_the_command_of_a_report_runs_nothing_else(name, tmp_path):
-    plan = replace(plan_of(seeds=(0,)), experiment=name)
+    plan = replace(plan_of(seeds=(0,)), experiment=name, overrides=(f"data.root={name}",))
     blocks = provenance.reproduce(frames.collect(plan, record(plan, tmp_path)))
     text = markdown_blocks(blocks)
     command = text.splitlines()[1]
-    assert shlex.split(command) == ["harness", "run", f"experiments/{name}.yaml", "--tier", "quick"]
+    spec = f"experiments/{name}.yaml"
+    expected = ["harness", "run", spec, "--tier", "quick", f"data.root={name}"]
+    assert shlex.split(command) == expected

@@ -9,8 +9,8 @@ from small_disk import disks_in
 from small_spec import plan, write
 from troubled import Order, Troubled, fill, save, wait_for
 
-from harness import commands
 from harness.cli import main
+from harness.commands import job
 from harness.errors import HarnessError
 from harness.launch.local import execute, prepare
 from harness.launch.worker import Machine
@@ -28,7 +28,7 @@ def place(tmp_path, monkeypatch):
     """A folder with the small question in it, to stand in."""
     write(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "CACHE_DIR", tmp_path / "cache")
+    monkeypatch.setattr(job, "CACHE_DIR", tmp_path / "cache")
     return tmp_path
 
 
@@ -53,7 +53,7 @@ def test_a_read_only_folder_is_refused_before_training(
     disk = disks.make(which, 1024)
     disks.protect(disk)
     folders = {"runs": place / "runs", "results": place / "results"} | {which: disk}
-    monkeypatch.setattr(commands, "CACHE_DIR", folders.get("cache", place / "cache"))
+    monkeypatch.setattr(job, "CACHE_DIR", folders.get("cache", place / "cache"))
     arguments = ["--runs", str(folders["runs"]), "--results", str(folders["results"])]
     code, lines = refused(capsys, "run", "question.yaml", *arguments)
     holds(

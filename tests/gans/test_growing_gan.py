@@ -20,6 +20,7 @@ from harness.data.order import indices
 from harness.gans.growing import faded
 from harness.hooks import ExponentialMovingAverageHook, PGGANFetchDataHook
 from harness.networks.losses import drift_penalty
+from harness.ranks.shares import Share
 from harness.spec.growth import GrowthSchedule, Stage
 
 ENDS = (16, 40)  # images shown when GROWTH's second and third scale begin
@@ -272,7 +273,9 @@ def test_the_critic_sees_real_images_blended_while_a_scale_fades_in():
 
     def loss(images):
         gan, optimizers = halfway()
-        return float(gan._train_critic(images, gan.stage, optimizers["discriminator"])["loss_d"])
+        share = Share.whole(len(images))
+        step = gan._train_critic(images, share, gan.stage, optimizers["discriminator"])
+        return float(step["loss_d"])
 
     gan, optimizers = halfway()
     step = float(gan.train_step({"inputs": pixels}, optimizers)["loss_d"])

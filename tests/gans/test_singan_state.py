@@ -15,6 +15,7 @@ from tiny_pyramid import (
     trained,
 )
 
+from harness.files.pickles import load_pickled_data
 from harness.gans.singan import SinGAN
 from harness.hooks import (
     ExponentialMovingAverageHook,
@@ -23,7 +24,6 @@ from harness.hooks import (
     VisualizationHook,
 )
 from harness.images import to_uint8
-from harness.pickles import load_pickled_data
 from harness.visuals.backends import VisBackend
 from harness.visuals.entries import entry_of
 from harness.visuals.subject import subject_of

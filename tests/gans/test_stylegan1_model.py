@@ -16,6 +16,7 @@ from harness.launch.worker import Machine
 from harness.networks.losses import r1_penalty
 from harness.networks.style_layers import mixing_layers
 from harness.networks.stylegan1 import StyleGAN1Discriminator, StyleGAN1Generator
+from harness.ranks.shares import Share
 from harness.records.store import RunFolder
 from harness.records.types import Status
 from harness.spec.growth import GrowthSchedule, Stage
@@ -49,7 +50,7 @@ def trained(gan, optimizers, steps):
 
 def _generated(gan, purpose):
     with torch.no_grad():
-        return gan._generate(purpose, gan.next_batch_size, gan.stage)[0]
+        return gan._generate(purpose, Share.whole(gan.next_batch_size), gan.stage)[0]
 
 
 @pytest.mark.parametrize("growth", [FROM_4, FROM_8])
@@ -76,11 +77,11 @@ def test_g1_both_networks_have_the_logistic_loss_and_the_critic_has_r1(growth):
 
 def test_g1_the_generators_gradient_is_that_of_the_softplus_form():
     gan, twin = tiny(), tiny()
-    fake, _ = twin._generate("generator latents", 4, twin.stage)
+    fake, _ = twin._generate("generator latents", Share.whole(4), twin.stage)
     softplus(-twin._criticise(fake, twin.stage)).mean().backward()
     optimizers = adams(gan, lr=0.0)
     optimizers["generator"].zero_grad = lambda **_: None
-    gan._train_generator(4, gan.stage, optimizers["generator"])
+    gan._train_generator(Share.whole(4), gan.stage, optimizers["generator"])
     for ours, expected in zip(gan.generator.parameters(), twin.generator.parameters(), strict=True):
         if expected.grad is not None:
             torch.testing.assert_close(ours.grad, expected.grad)

@@ -15,6 +15,7 @@ from harness.networks.losses import (
     path_lengths,
     r1_penalty,
 )
+from harness.ranks.shares import Share
 
 ADA = {"initial_p": 0.4, "adjust_kimg": 0.05}
 
@@ -53,11 +54,11 @@ def test_losses_are_the_papers_on_what_the_generator_drew():
     (losses,) = trained(gan, adams(gan), 1)
     real = to_float(batch_for(twin)["inputs"])
     twin.requires_grad_(False)
-    fake, _ = twin._generate(BATCH, "critic latents")
+    fake, _ = twin._generate(Share.whole(BATCH), "critic latents")
     expected = logistic_discriminator_loss(twin.discriminator(real), twin.discriminator(fake))
     assert losses["loss_d"] == pytest.approx(float(expected), rel=1e-5)
     # The generator met the discriminator that this very step had trained, R1 included.
-    fake, _ = twin._generate(BATCH, "generator latents")
+    fake, _ = twin._generate(Share.whole(BATCH), "generator latents")
     loss = logistic_generator_loss(gan.discriminator(fake)).detach()
     assert losses["loss_g"] == pytest.approx(float(loss), rel=1e-5)
     assert losses["loss_penalty"] > 0
@@ -131,12 +132,12 @@ def test_paths_are_held_to_their_running_mean_every_fourth_iteration():
 def test_the_path_term_is_its_formula_on_half_a_batch():
     gan = tiny_stylegan2(path_weight=3.0, path_decay=0.25)
     gan.path_mean.fill_(0.5)
-    images, styles = gan._generate(2, "path latents")
+    images, styles = gan._generate(Share.whole(2), "path latents")
     direction = torch.randn(images.shape, generator=gan._stream("path directions"))
     lengths = path_lengths(images, styles, direction).detach()
     asked = []
-    gan._path_term, kept = lambda count: asked.append(count) or kept(count), gan._path_term
-    term = kept(2)
+    gan._path_term, kept = lambda share: asked.append(share.total) or kept(share), gan._path_term
+    term = kept(Share.whole(2))
     mean = 0.5 + 0.25 * (float(lengths.mean()) - 0.5)
     assert float(gan.path_mean) == pytest.approx(mean, rel=1e-6)
     expected = 3 * (lengths - mean).square().mean()
@@ -156,7 +157,7 @@ def test_lazy_adam_takes_part_of_a_step():
 @pytest.mark.parametrize(("prob", "mixed"), [(0.0, 0), (0.5, 0.5), (1.0, 1)])
 def test_g2_styles_are_mixed_in_training(prob, mixed):
     gan = tiny_stylegan2(mixing_prob=prob)
-    _, styles = gan._generate(2000, "generator latents")
+    _, styles = gan._generate(Share.whole(2000), "generator latents")
     found = (styles != styles[:, :1]).any(2).any(1).float().mean()
     assert found == pytest.approx(mixed, abs=0.06)
 

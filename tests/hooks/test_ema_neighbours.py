@@ -158,6 +158,7 @@ def test_a_shadow_of_a_shadow_takes_its_turn(make_runner):
     """In the order of the hooks: the first reads what was, the last what has become."""
 
     def model():
+        torch.manual_seed(0)  # what is not trained, too, begins as it does in the others
         one = TinyModel()
         one.net_ema = copy.deepcopy(one.net)
         return one
@@ -183,6 +184,7 @@ def test_a_shadow_of_a_shadow_takes_its_turn(make_runner):
 
 def test_a_wider_shadow_among_them(make_runner):
     def model():
+        torch.manual_seed(0)  # what is not trained, too, begins as it does in the others
         one = TinyModel()
         one.third_ema = copy.deepcopy(one.net).double()
         return one

@@ -11,8 +11,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from harness.errors import OutputError
+from harness.files.pickles import load_pickled_data
 from harness.hooks import PickleDataHook
-from harness.pickles import load_pickled_data
 
 NAMES = ["noise_weights", "fixed_noises", "curr_stage"]
 HALF = torch.tensor([1.0, 1 / 3, 1e30], dtype=torch.bfloat16)

@@ -55,7 +55,7 @@ def test_a_linear_generators_length_in_w_is_that_of_the_way() -> None:
     """G(w) = A w: a step of epsilon moves the image by epsilon A (b - a), wherever it begins."""
     matrix, ends = normal(12, 5, seed=3).double(), normal(600, 2, 5).double()
     found = path_length(
-        lambda codes: (codes @ matrix.T).view(-1, 3, 2, 2),
+        lambda first, codes: (codes @ matrix.T).view(-1, 3, 2, 2),
         squared,
         ends,
         places(600, 0).double(),
@@ -70,7 +70,7 @@ def test_a_scaling_generators_length_in_z_is_that_of_the_arc() -> None:
     """G(z) = 3 z of unit vectors: a step is the chord of epsilon times the angle."""
     ends = normal(600, 2, 12).double()
     found = path_length(
-        lambda z: 3 * z.view(-1, 3, 2, 2), squared, ends, places(600, 0).double(), space="Z"
+        lambda first, z: 3 * z.view(-1, 3, 2, 2), squared, ends, places(600, 0).double(), space="Z"
     )
     a, b = torch.nn.functional.normalize(ends, dim=-1).unbind(1)
     angles = (a * b).sum(1).acos()

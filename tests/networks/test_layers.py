@@ -13,11 +13,10 @@ from harness.networks.layers import (
     Decision,
     EqualizedConv2d,
     EqualizedLinear,
-    MinibatchStddev,
     NoiseTo4x4,
     PixelNorm,
-    minibatch_stddev,
 )
+from harness.networks.minibatch_stddev import MinibatchStddev, minibatch_stddev
 
 
 def test_pixel_norm_divides_by_the_root_mean_square():
@@ -73,15 +72,16 @@ def test_minibatch_stddev_refuses_empty_groups():
 
 
 @pytest.mark.parametrize(
-    ("layer", "x"),
+    ("kind", "sizes", "shape"),
     [
-        (EqualizedLinear(64, 64), torch.randn(256, 64)),
-        (EqualizedConv2d(32, 32, 1), torch.randn(64, 32, 6, 6)),
-        (EqualizedConv2d(16, 48, 3), torch.randn(32, 16, 10, 10)),
+        (EqualizedLinear, (64, 64), (256, 64)),
+        (EqualizedConv2d, (32, 32, 1), (64, 32, 6, 6)),
+        (EqualizedConv2d, (16, 48, 3), (32, 16, 10, 10)),
     ],
 )
-def test_outputs_have_hes_variance_of_two(layer, x):
-    y = layer(x)
+def test_outputs_have_hes_variance_of_two(kind, sizes, shape):
+    layer = kind(*sizes)
+    y = layer(torch.randn(shape))
     inner = y[..., 1:-1, 1:-1] if y.ndim == 4 else y
     assert inner.var().item() == pytest.approx(2, rel=0.15)
     assert layer.weight_orig.var().item() == pytest.approx(1, rel=0.15)

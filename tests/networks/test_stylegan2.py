@@ -10,7 +10,7 @@ import torch
 from tiny import TESTS
 
 from harness.errors import DataError, SpecError
-from harness.networks.layers import minibatch_stddev
+from harness.networks.minibatch_stddev import minibatch_stddev
 from harness.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from harness.registry import MODELS
 

@@ -128,6 +128,20 @@ def test_settings_read_back_as_the_same_plan():
     assert (again.experiment, again.tier) == ("question", "quick")
 
 
+def test_the_command_line_s_overrides_are_kept_and_change_no_run():
+    overridden = expand("question", "quick", spec(), ["train.kimg=20", "seeds=[0]"])
+    settings = parse(dump_yaml(overridden.settings()))[0]
+    assert from_settings(settings).overrides == ("train.kimg=20", "seeds=[0]")
+    assert [run.name for run in overridden.runs] == names()
+    assert "overrides" not in plan().settings()
+
+
+@pytest.mark.parametrize("given", ["train.kimg=20", 3, [3], {"train.kimg": 20}])
+def test_overrides_that_are_no_list_of_texts_are_refused(given):
+    with pytest.raises(SpecError, match=r"spec.yaml: overrides are texts FIELD=VALUE, got "):
+        from_settings({**plan().settings(), "overrides": given})
+
+
 def test_a_run_s_settings_are_complete_and_plain():
     run = plan(factors=FACTORS).runs[-1]
     settings = parse(dump_yaml(run.settings))[0]

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness.records import machine
+from harness.records import hardware, machine
 from harness.records.machine import describe, kind, slug, source_digest, source_state
 
 MACHINE = {
@@ -41,6 +41,8 @@ def test_machines_of_one_kind_whatever_the_order_of_their_fields():
         {"python": "3.12.0"},
         {"libraries": {"torch": "2.11.1", "numpy": "2.4.6"}},
         {"libraries": {"torch": "2.11.0"}},
+        {"ranks": 2},
+        {"backend": "nccl"},
     ],
     ids=lambda changed: next(iter(changed)),
 )
@@ -161,7 +163,8 @@ def test_a_changed_source_is_not_clean(tmp_path, monkeypatch):
 
 def test_a_machine_without_git_or_proc_is_described_all_the_same(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(machine, "Path", lambda name: tmp_path / "none")
+    for module in (machine, hardware):
+        monkeypatch.setattr(module, "Path", lambda name: tmp_path / "none")
     here = describe("cpu", "", 1)
     assert here["isa"] == ""
     assert set(here["source"]) == {"version", "digest"}

@@ -99,6 +99,34 @@ def test_both_ways_refuse_a_row_with_the_same_words(tmp_path, change):
     assert f"{path}:6: " in str(at_once.value)
 
 
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (GOOD.replace("real", "re}"), "{" + GOOD.replace("real", "re}").partition("re}")[2]),
+        (f"{GOOD[:-1]}, [{{}}", GOOD[1:]),
+        (f"{GOOD}, {GOOD}", '"more"'),
+        ('{"quantity": "fid[digits-cnn]", "arm": "re}', "{al" + GOOD.partition("real")[2]),
+        (f"{GOOD},", GOOD),
+        (f"{GOOD}\u2028", GOOD),
+        (GOOD, f"{{{GOOD}"),
+        (GOOD.partition(" ")[0], GOOD.partition(" ")[2]),
+    ],
+)
+def test_lines_that_are_rows_only_together_are_none(tmp_path, pair):
+    path = write(tmp_path / "rows.jsonl", [*lines_of(ROWS), *pair])
+    with pytest.raises(RecordsError) as one_by_one:
+        read_rows(path)
+    with pytest.raises(RecordsError) as at_once:
+        read_columns(path)
+    assert str(at_once.value) == str(one_by_one.value)
+
+
+def test_a_brace_in_a_name_is_no_row_s(tmp_path):
+    odd = Row("fid", "a{b}", 1.0, 2.0, 3, 4.0)
+    found = read_columns(write(tmp_path / "rows.jsonl", lines_of([*ROWS, odd])))
+    assert found.arm[-1] == "a{b}"
+
+
 @pytest.mark.parametrize("end", ["", '{"quantity": "fid', GOOD])
 def test_a_row_that_a_crash_cut_off_is_left_out(tmp_path, end):
     path = write(tmp_path / "rows.jsonl", lines_of(ROWS), end)

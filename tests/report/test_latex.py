@@ -10,7 +10,9 @@ import pytest
 from report_records import FID
 
 from harness.report import frames
+from harness.report.answer import main_metric
 from harness.report.latex import escaped, latex_table, table_name
+from harness.report.posthoc import lengths
 
 COMMITTED = sorted((Path(__file__).parents[2] / "results").glob("*/quick"))
 HOSTILE = r"50% of $x_1$ & {y}#~^\write18{rm} <a|b> `c` ---"
@@ -24,9 +26,9 @@ DOCUMENT = r"""\documentclass{article}
 """
 
 
-def cells(text):
-    """Return the table's lines, their cells by the column's head."""
-    lines = re.findall(r"^    (.*) \\\\$", text, re.MULTILINE)
+def cells(text, table=1):
+    """Return the lines of the first or a later table, their cells by the column's head."""
+    lines = re.findall(r"^    (.*) \\\\$", text.split(r"\begin{table}")[table], re.MULTILINE)
     head, *rows = ([cell.strip() for cell in line.split(" & ")] for line in lines)
     return [dict(zip(head, row, strict=True)) for row in rows]
 
@@ -117,6 +119,22 @@ def test_committed_results_make_tables(folder):
     text = latex_table(results)
     assert len(cells(text)) >= len(results.plan.arms)
     assert f"tab:{table_name(results)}" in text
+
+
+def test_averages_rebuilt_after_training_have_a_table_of_their_own():
+    results = frames.read(Path(__file__).parents[2] / "results/pggan-posthoc/quick")
+    text = latex_table(results)
+    found = lengths(results, "-", main_metric(results))
+    rows = cells(text, table=2)
+    assert r"\label{tab:pggan-posthoc-quick-rebuilt}" in text
+    assert [row[r"$\sigma_\mathrm{rel}$"] for row in rows] == [f"{o.sigma_rel:g}" for o in found]
+    values = [row[r"FID[digits-cnn] $\downarrow$"] for row in rows]
+    best = min(range(len(found)), key=lambda at: found[at].value.median)
+    assert [at for at, value in enumerate(values) if "textbf" in value] == [best]
+    assert all(
+        f"{one.value.low:.1f}"[:3] in value for one, value in zip(found, values, strict=True)
+    )
+    assert len(text.split(r"\begin{table}")) == 3
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a TeX")

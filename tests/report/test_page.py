@@ -216,14 +216,22 @@ def test_a_film_takes_the_place_of_the_last_samples(results):
     assert not without.all("div", cls="film")
     assert section(without, "Samples").one("img").attrs["alt"].startswith("Real images")
     reel = shown.one("div", cls="film")
-    assert [i.attrs["id"] for i in reel.all("image")] == ["film-raw", "film-paper", "film-short"]
-    for image, arm in zip(reel.all("image"), film.arms, strict=True):
+    names = [*film.arms, "real"]
+    assert [i.attrs["id"] for i in reel.all("image")] == [f"film-{name}" for name in names]
+    for image, arm in zip(reel.all("image"), names, strict=True):
         uri = image.attrs["href"]
         assert base64.b64decode(uri.partition(",")[2]) == film.pictures[arm]
     first = reel.all("div", cls="stage")[0]
-    assert first.one("use").attrs["href"] == "#film-paper"  # the one that the answer names
-    assert first.all("svg")[0].attrs["viewbox"] == "0 32 48 16"  # the last frame
-    assert first.one("img").attrs["alt"] == "Real images"
+    shadow, real = first.all("svg")
+    assert shadow.all("use")[0].attrs["href"] == "#film-paper"  # the one that the answer names
+    assert shadow.attrs["viewbox"] == "0 32 48 16"  # the last frame
+    assert (real.attrs["aria-label"], real.all("use")[0].attrs["href"]) == (
+        *("Real images", "#film-real"),
+    )
+    lines = reel.one("path", id="film-gaps").attrs["d"]
+    assert lines == "M0 8H48M0 16H48M0 24H48M0 32H48M0 40H48" + "".join(
+        f"M{x} 0V48" for x in (8, 16, 24, 32, 40)
+    )
     assert reel.one("input", type="range").attrs["max"] == "2"
     assert len([i for i in shown.all("img") if "Real images, then" in i.attrs["alt"]]) == 0
 
@@ -247,7 +255,7 @@ def test_pictures_that_do_not_fit_are_named(results):
     assert said.startswith("Left out, to keep this page small: ")
     assert all(f"film/{arm}.png" in said for arm in lost)
     arms = [radio.attrs["value"] for radio in shown.all("input", type="radio", name="film-arm")]
-    assert arms == kept
+    assert arms == [arm for arm in kept if arm != "real"]
 
 
 def test_what_is_no_picture_is_not_shown(results):

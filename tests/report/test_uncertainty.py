@@ -1,10 +1,13 @@
 """What a report says of how sure it is."""
 
+from dataclasses import replace
+
 import pytest
 from fresh_records import lucky, measured_again
 from report_records import FID, plan_of, record
 
 from harness.plan.expand import expand
+from harness.records.protocols import Protocol
 from harness.records.quantities import fresh
 from harness.records.types import Row
 from harness.report import frames
@@ -168,6 +171,17 @@ def test_a_level_with_too_few_images_is_named(tmp_path):
     levels = {"data.max_images": {"small": 50, "all": 500}}
     (flag,) = small_samples(small(tmp_path, factors=levels))
     assert markdown(flag).startswith("`data.max_images=small`: FID of 50 real images")
+
+
+@pytest.mark.parametrize("fact", ["real_images", "reference_images"])
+def test_real_images_of_a_folder_are_counted_by_the_protocol(fact, tmp_path):
+    found = small(tmp_path, data__type="image_folder", data__root="set")
+    assert small_samples(found) == ()
+    few = replace(found, protocols={FID: Protocol({fact: 40})})
+    assert [flag.split(",")[0] for flag in small_samples(few)] == ["FID of 40 real images"]
+    assert small_samples(replace(found, protocols={FID: Protocol({fact: 400})})) == ()
+    several = {f"{FID[:-1]};protocol={n}]": Protocol({fact: n}) for n in (40, 400)}
+    assert small_samples(replace(found, protocols=several)) == ()
 
 
 def test_ten_seeds_are_answered_by_their_middle_mean(tmp_path):

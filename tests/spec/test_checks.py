@@ -7,7 +7,7 @@ from small_spec import RULE, TEXT, content
 
 from harness.errors import SpecError
 from harness.plan.expand import expand
-from harness.plan.price import price
+from harness.plan.price import Place, price
 from harness.spec.checks import metric_names
 from harness.spec.load import apply_override, validated
 
@@ -237,7 +237,7 @@ def test_junk_gives_a_spec_that_can_be_planned_or_single_lines(changes):
     else:
         planned = expand("junk", "quick", spec)
         assert all(run.name for run in planned.runs)
-        price(planned, "cpu", 1)
+        price(planned, Place("cpu", 1))
         found = [spec.model.type, planned.arms[0].name]
     assert found
     assert all(len(problem.splitlines()) == 1 for problem in found)

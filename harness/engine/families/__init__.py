@@ -6,12 +6,13 @@ A family, a function: each makes the networks and the model that trains them.
 from typing import assert_never
 
 import torch
-from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim import OptimWrapperDict
 from torch import nn
 
 from harness.engine.families.growing import pggan, stylegan1
 from harness.engine.families.singan import singan
 from harness.engine.families.stylegan2 import lazy_intervals, stylegan2
+from harness.engine.summed import SummedOptimWrapper
 from harness.gans.base import GAN
 from harness.gans.stylegan2 import lazy_adam
 from harness.seeding import derive_seed
@@ -51,10 +52,10 @@ def optimizers(spec: Spec, model: GAN) -> OptimWrapperDict:
     return wrappers
 
 
-def _adam(spec: Spec, network: nn.Module, lazy_interval: int) -> OptimWrapper:
+def _adam(spec: Spec, network: nn.Module, lazy_interval: int) -> SummedOptimWrapper:
     settings = spec.train.optimizer
     lazy = lazy_adam(settings.lr, settings.betas, lazy_interval)
     # Fused: one pass over all weights, on a CPU too.
-    return OptimWrapper(
+    return SummedOptimWrapper(
         torch.optim.Adam(network.parameters(), eps=settings.eps, fused=True, **lazy)
     )

@@ -82,7 +82,8 @@ def metric_axis(metric: str) -> str:
 
 def _curves(results: Results, metric: str) -> list[Curve]:
     levelled = len(shown_levels(results)) > 1
-    clocks = {level: hours(results, level) for level in results.plan.levels}
+    every = lines(results, metric)
+    clocks = {level: hours(results, level) for level in {line.cell.level for line in every}}
     return [
         Curve(
             line,
@@ -90,7 +91,7 @@ def _curves(results: Results, metric: str) -> list[Curve]:
             thinned(over_training(results, line.cell)),
             clocks[line.cell.level],
         )
-        for line in lines(results, metric)
+        for line in every
     ]
 
 

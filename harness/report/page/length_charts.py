@@ -43,8 +43,8 @@ from harness.report.text import Table, code
 from harness.report.wording import number
 from harness.spec.vocabulary import RAW
 
-_SLOT = 26
-"""Width for each average without a fixed half-life."""
+_SLOT, _LABEL = 26, 90
+"""Width for each average without a fixed half-life, and for the words below them at least."""
 _REBUILT, _LIVE = "rebuilt", "averaged in training"
 _REBUILT_LOOK, _LIVE_LOOK = Look(1, 0, 1), Look(2, 0, 10)
 
@@ -102,10 +102,11 @@ def _sharing_y(parts: Sequence[_Part]) -> list[Panel]:
 def _shadows(results: Results, level: str, metric: str, found: Sequence[Shadow]) -> _Part:
     slots = [shadow for shadow in found if shadow.arm.half_life_kimg is None]
     placed = [*side_by_side(found)]
-    edge = RIGHT - _SLOT * len(slots) - (_SLOT / 2 if slots else 0)
+    slot = max(_SLOT, _LABEL / (len(slots) + 0.5))
+    edge = RIGHT - slot * (len(slots) + 0.5) if slots else RIGHT
     x = axis("EMA half-life (kimg)", [at for at, _ in placed] or [1.0], (LEFT, edge), log=True)
     points = [(x.at(at), shadow) for at, shadow in placed]
-    points += [(edge + _SLOT * (number + 0.75), s) for number, s in enumerate(slots)]
+    points += [(edge + slot * (number + 0.75), s) for number, s in enumerate(slots)]
     every = [Data(s.arm.name, look(s.place), [_shadow(at, s)], "bars") for at, s in points]
     ticks = x.ticks()
     down = []

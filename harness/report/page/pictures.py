@@ -16,8 +16,8 @@ from harness.report.text import code
 from harness.spec.vocabulary import RAW
 
 _HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-_WIDTH = 560
-"""Small frames are enlarged by the largest whole factor that stays below."""
+_WIDTH = 520
+"""Frames are enlarged by the largest whole factor that stays below: two stand side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,14 @@ class Reel:
     def height(self) -> int:
         """Of a frame, in its own pixels."""
         return self.film.rows * self.film.tile_px
+
+    @property
+    def gaps(self) -> str:
+        """Lines between the tiles of all frames, as an SVG path."""
+        tile, whole = self.film.tile_px, self.height * len(self.film.kimg)
+        across = (f"M0 {y}H{self.width}" for y in range(tile, whole, tile))
+        down = (f"M{x} 0V{whole}" for x in range(tile, self.width, tile))
+        return "".join((*across, *down))
 
 
 @dataclass(frozen=True, slots=True)
