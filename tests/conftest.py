@@ -1,11 +1,13 @@
-"""Shared by all tests: one thread, and a small real Runner."""
+"""Shared by all tests: one thread, a small real Runner, and a folder to try commands in."""
 
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from small_spec import write
 from tiny import Numbers, TinyModel
 from torch.utils.data import DataLoader
 
@@ -18,6 +20,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
+from harness.commands import job
 from harness.engine.runner import QuietRunner
 
 
@@ -82,3 +85,14 @@ def make_runner(tmp_path: Path) -> RunnerMaker:
         return runner
 
     return make
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the small question in it, to stand in, and a cache of its own."""
+    write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(job, "CACHE_DIR", tmp_path / "cache")
+    before = signal.getsignal(signal.SIGTERM)
+    yield tmp_path
+    signal.signal(signal.SIGTERM, before)  # a command may put its own there

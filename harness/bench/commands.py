@@ -29,8 +29,11 @@ def seconds_of_python(folder: Path, *arguments: str) -> float:
     return time.perf_counter() - begin
 
 
-def output_of_python(folder: Path, *arguments: str) -> str:
+def output_of_python(folder: Path, *arguments: str, cache: Path | None = None) -> str:
     """Run Python with these arguments in a folder, and return what it printed.
+
+    Args:
+        cache: the harness's, if it is not to be the user's own.
 
     Raises:
         RuntimeError: if it fails.
@@ -38,7 +41,7 @@ def output_of_python(folder: Path, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env=environment(),
+        env=environment() | ({} if cache is None else {"HARNESS_CACHE": str(cache)}),
         capture_output=True,
         text=True,
         check=False,

@@ -12,15 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.runner import Runner
-from PIL import Image
 
 from harness.bench.counting import CONVOLUTIONS, PRODUCTS, Count, ceilings
 from harness.bench.peer import mmagic_pggan
 from harness.bench.peer.asked import Asked, python_of_mmagic
 from harness.bench.pggan_speed import Speeds
+from harness.bench.random_images import write_images
 from harness.bench.steps import at_work, step
 from harness.bench.timing import seconds
 from harness.errors import SpecError
@@ -55,14 +54,6 @@ def measure(device: str) -> Speeds:
         command = [python, mmagic_pggan.__file__, *map(str, (folder / "images", folder / "work"))]
         with Asked([*command, json.dumps(_settings())], folder / "log") as peer:
             return _in_turns(peer, folder)
-
-
-def write_images(folder: Path, count: int, side: int) -> None:
-    """Write PNG files of random pixels."""
-    folder.mkdir()
-    pixels = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
-    for index, image in enumerate(pixels):
-        Image.fromarray(image).save(folder / f"{index:04d}.png")
 
 
 def _settings() -> dict[str, Any]:

@@ -34,6 +34,7 @@ BENCHMARKS = (
     "run_start",
     "report_growth",
     "preparation",
+    "ranks",
     "pggan_peer",
 )
 GOALS = "goals.csv"

@@ -4,25 +4,14 @@ import csv
 
 import pytest
 from report_records import MACHINE, plan_of, record
-from small_spec import write
 
 from harness.cli import main
-from harness.commands import job
 from harness.records.hardware import hardware
 from harness.records.predicted import FILE, read
 from harness.report.frames import collect
 from harness.report.write import write as write_results
 
 QUICKLY = ("--sec", "1", "--jobs", "1")
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with the small question in it, to stand in, and a cache of its own."""
-    write(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(job, "CACHE_DIR", tmp_path / "cache")
-    return tmp_path
 
 
 def plan_lines(capsys, *arguments):

@@ -16,15 +16,6 @@ from harness.records.files import read_json
 NAMES = [run.name for run in plan().runs]
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with the small question in it, to stand in."""
-    write(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(job, "CACHE_DIR", tmp_path / "cache")
-    return tmp_path
-
-
 def refused(capsys, *arguments):
     """Return the lines that a command is refused with."""
     assert main(arguments) == 2

@@ -1,13 +1,10 @@
 """`harness run` shares what begins alike, says so, and does without where it is told to."""
 
 import json
-import signal
 
-import pytest
-from small_spec import RULE, write
+from small_spec import RULE
 
 from harness.cli import main
-from harness.commands import job
 from harness.report import frames
 from harness.report.verify import compare
 
@@ -16,17 +13,6 @@ ASKED = (
     *("question.yaml", "seeds=[0]", "train.kimg=0.4", "evaluate.every_kimg=0.1"),
     *(f"factors={json.dumps({'reduce_lr': LEVELS})}", "evaluate.fake_images=60"),
 )
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with the small question in it, to stand in."""
-    write(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(job, "CACHE_DIR", tmp_path / "cache")
-    before = signal.getsignal(signal.SIGTERM)
-    yield tmp_path
-    signal.signal(signal.SIGTERM, before)
 
 
 def test_a_question_is_answered_by_the_same_bits_shared_or_apart(place, capsys):

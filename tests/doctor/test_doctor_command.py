@@ -9,10 +9,8 @@ import time
 
 import pytest
 from doctored import ROOT
-from small_spec import write
 
 from harness.cli import main
-from harness.commands import job
 from harness.doctor import Case, Finding, State, examine, show
 from harness.doctor.finding import GROUPS
 from harness.doctor.show import page, summary
@@ -45,15 +43,6 @@ Folders
                       -> remove them
 
 4 checks: 1 problem and 1 warning"""
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with the small question in it, to stand in."""
-    write(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(job, "CACHE_DIR", tmp_path / "cache")
-    return tmp_path
 
 
 def digests(folder):

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from holding import holds, same_bits, temporary, whole_rows
 from small_disk import disks_in
-from small_spec import plan, write
+from small_spec import plan
 from troubled import Order, Troubled, fill, save, wait_for
 
 from harness.cli import main
@@ -21,15 +21,6 @@ from harness.records.types import Status
 def disks(tmp_path_factory):
     with disks_in(tmp_path_factory.mktemp("disks")) as made:
         yield made
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with the small question in it, to stand in."""
-    write(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(job, "CACHE_DIR", tmp_path / "cache")
-    return tmp_path
 
 
 def digests(folder):
