@@ -42,7 +42,8 @@ def _one(rank, count, folder, action, arguments):
     try:
         join(rank, count, folder / "store")
         torch.save(action(rank, *arguments), folder / f"answer-{rank}")
-        distributed.destroy_process_group()
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
@@ -59,3 +60,4 @@ def join(rank, count, store):
         world_size=count,
         timeout=timedelta(seconds=60),
     )
+    distributed.barrier()  # who is done sooner would leave while others are still connecting

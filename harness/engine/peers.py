@@ -78,6 +78,16 @@ class Peers:
             raise next(filter(None, self._told(None)))
         return gravest
 
+    def leave(self) -> None:
+        """End the group, after which nothing can be agreed on; all do so, or none comes back.
+
+        Its threads end with it. One that still held a tensor when Python ends would abort the
+        process, and torchrun would end the others for that.
+        """
+        self._group = None
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
     @contextmanager
     def heard(self) -> Iterator[None]:
         """Inside, what ends the work of one process ends that of all, each with an error.

@@ -48,6 +48,7 @@ def together(device: str, action: Callable[[Peers], int]) -> int:
         code = 1
         _say(HarnessError("other processes have ended, or stand still: the same command goes on"))
     except KeyboardInterrupt:
+        peers.leave()
         if peers.is_main:
             raise
         return _INTERRUPTED
@@ -123,4 +124,4 @@ def _leave(peers: Peers) -> None:
         os._exit(1)  # leaving in order would wait for them
     with contextlib.suppress(RuntimeError, HarnessError):
         peers.agreed(Word.GO)
-        distributed.destroy_process_group()
+    peers.leave()
