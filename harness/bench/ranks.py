@@ -23,7 +23,7 @@ from harness.bench.timing import Comparison, Comparisons
 from harness.records.store import RunFolder
 
 _BATCH, _SIZE, _IMAGES, _TURNS = 32, 32, 256, 5
-_WARM, _LAST = 8, 32
+_WARM, _LAST = 5, 13
 """Iterations between which steps are timed; the smaller resolutions of PGGAN are past by then."""
 _COMPARED, _CLOSE = 2, 1e-4
 """Iterations whose losses have to be alike, and how nearly: rounding soon grows in float32."""

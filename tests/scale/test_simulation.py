@@ -146,9 +146,6 @@ def test_a_line_follows_from_its_setting_to_the_byte(found, folder):
     assert not any(line in written for line in rebuilt(folder, other))
 
 
-@pytest.mark.skipif(
-    not (COMMITTED / "simulation.csv").exists(), reason="no measurements of scale are committed yet"
-)
 def test_committed_lines_follow_from_their_settings_to_the_byte():
     text = (COMMITTED / "simulation.csv").read_text()
     found = read(text, COMMITTED)

@@ -86,9 +86,6 @@ def test_a_question_that_is_none_is_refused(tmp_path, capsys):
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.skipif(
-    not (COMMITTED / "simulation.csv").exists(), reason="no measurements of scale are committed yet"
-)
 def test_what_is_committed_belongs_together():
     assert differences(COMMITTED) == []
     assert all(path.stat().st_size < 500_000 for path in COMMITTED.iterdir())
