@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from harness.bench.finding import Direction, Finding, Goal
+from harness.report.tabular import csv_text
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,12 @@ class Comparison(Finding):
 
     def csv(self) -> str:
         """Every pair, in milliseconds."""
-        return "\n".join(["first_ms,second_ms", *self.lines, ""])
+        return csv_text(("first_ms", "second_ms"), self.milliseconds)
 
     @property
-    def lines(self) -> list[str]:
-        """Every pair, in milliseconds, a line each."""
-        return [f"{1000 * a!r},{1000 * b!r}" for a, b in self.pairs]
+    def milliseconds(self) -> list[tuple[float, float]]:
+        """Every pair."""
+        return [(1000 * a, 1000 * b) for a, b in self.pairs]
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ class Comparisons(Finding):
 
     def csv(self) -> str:
         """Every pair, in milliseconds."""
-        lines = [f"{name},{line}" for name, case in self.cases.items() for line in case.lines]
-        return "\n".join(["case,first_ms,second_ms", *lines, ""])
+        pairs = [(name, *pair) for name, case in self.cases.items() for pair in case.milliseconds]
+        return csv_text(("case", "first_ms", "second_ms"), pairs)
 
 
 def in_turns(

@@ -22,6 +22,7 @@ def test_steps_of_both_sides_are_timed():
     found = ranks.measure("cpu")
     assert [*found.cases] == ["PGGAN, 32 px"]
     assert all(0 < sec < 60 for pair in found.cases["PGGAN, 32 px"].pairs for sec in pair)
+    assert [goal.bound for goal in found.goals] == [pytest.approx(2 / 3)]
     assert "with 4 images in 2 processes take" in found.sentence
 
 

@@ -1,10 +1,12 @@
 """Benchmarks: what their sentences say, and that both sides are taken in turns."""
 
+import csv
+
 import pytest
 
 from harness.bench.ema_overhead import measure
 from harness.bench.suite import run
-from harness.bench.timing import Comparison, in_turns
+from harness.bench.timing import Comparison, Comparisons, in_turns
 from harness.errors import SpecError
 
 
@@ -15,6 +17,14 @@ def test_the_ratio_is_the_median_of_pairs():
     assert "1.200 times" in comparison.sentence
     assert "missed" in comparison.sentence
     assert len(comparison.csv().splitlines()) == 6
+
+
+def test_a_case_stays_one_column_whatever_its_name():
+    pair = (0.0123456789012345678, 0.002)
+    found = Comparisons({"PGGAN, 8 px": Comparison("a", "b", "a step", (pair,))})
+    header, row = csv.reader(found.csv().splitlines())
+    assert header == ["case", "first_ms", "second_ms"]
+    assert row == ["PGGAN, 8 px", repr(1000 * pair[0]), "2.0"]
 
 
 def test_sides_are_taken_in_turns():

@@ -1,5 +1,6 @@
 """What is committed: specs that load in every tier, and no trace of anyone's machine."""
 
+import csv
 import re
 import subprocess
 from pathlib import Path
@@ -85,3 +86,12 @@ def test_traces_are_found(line):
 @pytest.mark.parametrize("line", ["cusparse 10.4.0.35", "arXiv 1710.10196", "a/home/b", "./home/x"])
 def test_other_words_are_left_alone(line):
     assert not TRACES.search(line)
+
+
+def test_every_line_of_a_committed_table_has_the_columns_of_its_header():
+    found = []
+    for path in (path for path in committed() if path.suffix == ".csv"):
+        with path.open(newline="") as file:
+            widths = [len(row) for row in csv.reader(file)]
+        found += [str(path)] if len({*widths}) > 1 else []
+    assert found == []
