@@ -30,7 +30,7 @@ _COLUMNS = (
 _WITHIN = 0.2
 """How far what comes may be from what was predicted, as a share of it."""
 _DIGITS = 6
-_AGAIN = "The runs were trained right after it."
+_AGAIN = "The runs were trained right after that."
 _BEFORE = "The runs were trained before; nothing else of their results was used."
 
 
@@ -164,8 +164,20 @@ def _record(line: Checked) -> Iterator[object]:
     yield from (line.actual.median, line.actual.low, line.actual.high, line.ratio)
 
 
+def _tiers(found: Sequence[Checked]) -> list[float]:
+    """Return actual over predicted of all runs of each question's tier."""
+    sums: dict[tuple[str, str], list[float]] = {}
+    for line in found:
+        total = sums.setdefault((line.experiment, line.tier), [0.0, 0.0])
+        total[0] += line.runs * line.actual.median
+        total[1] += line.runs * line.predicted.value
+    return [actual / predicted for actual, predicted in sums.values()]
+
+
 def _text(found: Sequence[Checked], sec: float, again: bool) -> str:
-    within = sum(abs(line.ratio - 1) <= _WITHIN for line in found)
+    levels = sum(abs(line.ratio - 1) <= _WITHIN for line in found)
+    tiers = _tiers(found)
+    whole = sum(abs(ratio - 1) <= _WITHIN for ratio in tiers)
     inside = sum(line.predicted.contains(line.actual.median) for line in found)
     furthest = max(found, key=lambda line: abs(line.ratio - 1))
     head = ["experiment", "level", "predicted (s a run)", "interval", "actual", "ratio"]
@@ -182,10 +194,12 @@ def _text(found: Sequence[Checked], sec: float, again: bool) -> str:
         [
             "# Predicted beside actual",
             "",
-            f"{within} of {len(found)} levels came out within {_WITHIN:.0%} of what was predicted, "
-            f"{inside} inside the stated interval; the furthest is {furthest.experiment} "
-            f"({furthest.level}) with {furthest.ratio:.2f} times its prediction. Every kind of "
-            f"run was calibrated for about {sec:g} s. {_AGAIN if again else _BEFORE}",
+            f"{whole} of {len(tiers)} tiers came out within {_WITHIN:.0%} of what was predicted, "
+            f"all runs of one taken together: {min(tiers):.2f} to {max(tiers):.2f} times it. Of "
+            f"their levels {levels} of {len(found)} did, {inside} inside the stated interval; the "
+            f"furthest is {furthest.experiment} ({furthest.level}) with {furthest.ratio:.2f} times "
+            f"its prediction. Every kind of run was calibrated for about {sec:g} s. "
+            f"{_AGAIN if again else _BEFORE}",
             "",
             table(head, rows, words=2),
             "",

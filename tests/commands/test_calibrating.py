@@ -6,9 +6,13 @@ import pytest
 from report_records import MACHINE, plan_of, record
 
 from harness.cli import main
+from harness.commands import calibrating
+from harness.commands.calibrating import Checked
+from harness.plan.estimate import Estimate
 from harness.records.hardware import hardware
 from harness.records.predicted import FILE, read
 from harness.report.frames import collect
+from harness.report.statistics import Spread
 from harness.report.write import write as write_results
 
 QUICKLY = ("--sec", "1", "--jobs", "1")
@@ -96,8 +100,20 @@ def test_predictions_are_written_beside_what_came(place, capsys):
     assert float(row["low_sec"]) < predicted < float(row["high_sec"])
     assert [row[name] for name in ("experiment", "level", "runs")] == ["question", "-", "1"]
     text = (place / "price" / "price.md").read_text()
-    assert f"{1 - code} of 1 levels came out within 20%" in text
+    assert f"{1 - code} of 1 tiers came out within 20%" in text
+    assert f"together: {ratio:.2f} to {ratio:.2f} times it. Of their levels {1 - code} of 1" in text
     assert "| question, quick | - |" in text
+
+
+def test_a_tier_is_all_runs_of_its_levels():
+    lines = [
+        Checked("one", "quick", "a", 3, Estimate(100, 90, 110), Spread(3, 130, 130, 130, 130)),
+        Checked("one", "quick", "b", 1, Estimate(300, 250, 350), Spread(1, 270, 270, 270, 270)),
+        Checked("two", "quick", "-", 2, Estimate(10, 9, 11), Spread(2, 7, 7, 7, 7)),
+    ]
+    text = calibrating._text(lines, 60, again=True)
+    assert "1 of 2 tiers came out within 20%" in text
+    assert "0.70 to 1.10 times it. Of their levels 1 of 3 did, 1 inside" in text
 
 
 def test_runs_trained_again_bring_clocks_of_their_own(place, capsys):
@@ -106,7 +122,7 @@ def test_runs_trained_again_bring_clocks_of_their_own(place, capsys):
     assert float(row["actual_sec"]) > 0
     assert float(row["actual_sec"]) != pytest.approx(float(timed["run_sec"]), rel=1e-5)
     text = (place / "price" / "price.md").read_text()
-    assert "The runs were trained right after it." in text
+    assert "The runs were trained right after that." in text
 
 
 def test_results_without_clocks_are_refused(place, capsys):
