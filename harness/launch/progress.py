@@ -172,7 +172,7 @@ class Display:
         if self._live is not None:
             self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(line, file=sys.stderr, flush=True)
+            print(line, file=self._stream or sys.stderr, flush=True)
 
     def _table(self, active: Sequence[Shown]) -> Table:
         table = Table(box=None, caption=self._left(active), caption_justify="left")

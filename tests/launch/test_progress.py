@@ -1,5 +1,6 @@
 """What a waiting user sees, from rows as they are written."""
 
+import io
 import multiprocessing
 import re
 import time
@@ -168,3 +169,11 @@ def test_a_run_that_another_process_trains_is_told_of_at_once_and_once(running, 
         display([running])
     line, _ = capsys.readouterr().err.splitlines()
     assert line == f"  {running.run.name}: another process trains it: waiting, 1/4 kimg so far"
+
+
+def test_what_stays_to_be_read_goes_where_all_else_goes(capsys):
+    stream = io.StringIO()
+    with Display({"one": 1.0}, 1, stream) as display:
+        display.note("  one: diverged")
+    assert stream.getvalue() == "  one: diverged\n"
+    assert capsys.readouterr() == ("", "")
